@@ -1,0 +1,62 @@
+//! Why the engine refused or failed. Knows nothing of HTTP.
+
+use firesteel_api::ContextId;
+use firesteel_api::clusters::ClusterStatus;
+
+/// Why the engine refused or failed. The texts are those of the reference, section 1.5.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No such cluster.
+    #[error("Cluster {0} does not exist")]
+    UnknownCluster(String),
+    /// Waiting helps: the name makes stock clients try again by themselves.
+    #[error("ClusterNotReadyException: Cluster {cluster} is in state {status:?}")]
+    ClusterNotReady {
+        /// The cluster.
+        cluster: String,
+        /// What it is doing.
+        status: ClusterStatus,
+    },
+    /// Waiting does not help.
+    #[error("Cluster {cluster} is not running{}", reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
+    ClusterNotRunning {
+        /// The cluster.
+        cluster: String,
+        /// Why it ended, when that is known.
+        reason: Option<String>,
+    },
+    /// No such context, or one that was destroyed.
+    #[error("ContextNotFound: {0}")]
+    UnknownContext(String),
+    /// No such command in that context.
+    #[error("CommandNotFound: {0}")]
+    UnknownCommand(String),
+    /// The cluster is full.
+    #[error("Too many execution contexts are open right now. (Limit set to {0})")]
+    TooManyContexts(usize),
+    /// The context has lost its engine.
+    #[error("Context ExecutionContextId({context}) is disconnected. {reason}")]
+    ContextLost {
+        /// The context.
+        context: ContextId,
+        /// Why.
+        reason: String,
+    },
+    /// The context's queue is full.
+    #[error("context {context} already has {limit} commands waiting; wait for some of them to end")]
+    QueueFull {
+        /// The context.
+        context: ContextId,
+        /// The bound.
+        limit: usize,
+    },
+    /// The language cannot be had on this cluster.
+    #[error("{0}")]
+    LanguageUnavailable(String),
+    /// The cluster's task has more requests than it can hold.
+    #[error("cluster {0} has a full request queue; ask again later")]
+    Busy(String),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(String),
+}

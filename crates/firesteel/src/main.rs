@@ -1,0 +1,2 @@
+//! The `firesteel` program.
+fn main() {}
