@@ -1,1 +1,29 @@
-//! firesteel-driver
+//! The driver process: one per cluster, on the node where Spark's driver JVM runs.
+//!
+//! It starts, watches, interrupts and reaps the JVM and the interpreters, and keeps the events that the server has
+//! not acknowledged. It outlives a server that crashed; nothing it started outlives it.
+//!
+//! - `protocol`: what travels on both links.
+//! - `spec`: what a driver is told when it is started.
+//! - `runtime`: an installed Spark with its Java and Python, and what is compiled for it.
+//! - `driver`: the task that owns every context and decides.
+//! - `context`, `spares`, `interpreter`, `output`: one context, the interpreters made ahead, one interpreter's
+//!   connection and what it prints.
+//! - `process`, `control`: child processes, and what the two that have one say over their control connection.
+//! - `listen`, `link`, `events`: the sockets, the connection to the server, and what it has not acknowledged.
+
+mod context;
+mod control;
+mod driver;
+mod events;
+mod interpreter;
+mod link;
+mod listen;
+mod output;
+pub mod process;
+pub mod protocol;
+pub mod runtime;
+mod spares;
+pub mod spec;
+
+pub use driver::run;

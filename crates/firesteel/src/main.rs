@@ -1,2 +1,4 @@
 //! The `firesteel` program.
+mod client;
+mod setup;
 fn main() {}

@@ -30,19 +30,32 @@ impl Engine {
     }
 
     /// Makes a context; it is in the store when this returns.
-    pub async fn create_context(&self, cluster: &str, language: Language) -> Result<ContextId, EngineError> {
+    pub async fn create_context(
+        &self,
+        cluster: &str,
+        language: Language,
+    ) -> Result<ContextId, EngineError> {
         let _ = (cluster, language);
         todo!()
     }
 
     /// Returns a context's status; while it is Pending, waits up to `hold` for that to change.
-    pub async fn context(&self, cluster: &str, context: &str, hold: Duration) -> Result<ContextView, EngineError> {
+    pub async fn context(
+        &self,
+        cluster: &str,
+        context: &str,
+        hold: Duration,
+    ) -> Result<ContextView, EngineError> {
         let _ = (cluster, context, hold);
         todo!()
     }
 
     /// Ends a context and what it runs.
-    pub async fn destroy_context(&self, cluster: &str, context: &str) -> Result<ContextId, EngineError> {
+    pub async fn destroy_context(
+        &self,
+        cluster: &str,
+        context: &str,
+    ) -> Result<ContextId, EngineError> {
         let _ = (cluster, context);
         todo!()
     }
@@ -72,11 +85,19 @@ impl Engine {
     }
 
     /// Asks a command to stop. Asking twice, or asking one that is over, changes nothing and succeeds.
-    pub async fn cancel(&self, cluster: &str, context: &str, command: &str) -> Result<CommandId, EngineError> {
+    pub async fn cancel(
+        &self,
+        cluster: &str,
+        context: &str,
+        command: &str,
+    ) -> Result<CommandId, EngineError> {
         let _ = (cluster, context, command);
         todo!()
     }
 }
 
-#[allow(unused_imports, reason = "the statuses and ids are used by the cluster task")]
+#[allow(
+    unused_imports,
+    reason = "the statuses and ids are used by the cluster task"
+)]
 use {ClusterId as _, ClusterStatus as _};

@@ -1,0 +1,146 @@
+"""What user code raised, as clients expect to read it: a one-line summary with a span, and an IPython-style traceback.
+
+Colours are ANSI; the last line is plain. Frames of the user's code name `<command-N>`, frames of other files their absolute
+path, because editors look for both. IPython's frames and ours are left out.
+"""
+
+import html
+import linecache
+import os
+import traceback
+
+import IPython
+
+SUMMARY_CHARS_MAX = 10_000
+CAUSE_CHARS_MAX = 50_000
+FRAMES_MAX = 40
+CONTEXT_LINES = 2
+WIDTH = 75
+
+_RED, _GREEN, _CYAN, _RESET = "\x1b[0;31m", "\x1b[0;32m", "\x1b[0;36m", "\x1b[0m"
+_OURS = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(IPython.__file__) + os.sep)
+
+
+def describe(error):
+    """Returns `(summary, cause)`."""
+    name, message = type(error).__name__, _message(error)
+    java = _java_text(error)
+    if java is not None:
+        summary = _cut(java, SUMMARY_CHARS_MAX)
+    else:
+        summary = f"<span class='ansi-red-fg'>{name}</span>: {html.escape(_cut(message, SUMMARY_CHARS_MAX), quote=False)}"
+    return summary, _cut("\n\n".join(_blocks(error, set())), CAUSE_CHARS_MAX)
+
+
+def _blocks(error, seen):
+    """The texts of an exception and of those that led to it, first the oldest."""
+    seen.add(id(error))
+    blocks = []
+    earlier, link = _earlier(error)
+    if earlier is not None and id(earlier) not in seen:
+        blocks += _blocks(earlier, seen) + [link]
+    return blocks + [_block(error)]
+
+
+def _earlier(error):
+    if error.__cause__ is not None:
+        return error.__cause__, "The above exception was the direct cause of the following exception:"
+    if error.__context__ is not None and not error.__suppress_context__:
+        return error.__context__, "During handling of the above exception, another exception occurred:"
+    return None, None
+
+
+def _block(error):
+    name = type(error).__name__
+    title = "Traceback (most recent call last)"
+    head = f"{'-' * WIDTH}\n{_RED}{name}{_RESET}{title.rjust(max(WIDTH - len(name), len(title) + 1))}"
+    frames = _frames(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        frames.append(_syntax_frame(error))
+        head += "\n"
+    body = "\n\n".join(frames)
+    return "\n".join(filter(None, [head, body])) + "\n\n" + _last_lines(error)
+
+
+def _last_lines(error):
+    lines = [f"{type(error).__name__}: {_message(error)}"]
+    lines += [str(note) for note in getattr(error, "__notes__", None) or ()]
+    for inner in getattr(error, "exceptions", None) or () if _is_group(error) else ():
+        lines.append("  | " + "".join(traceback.format_exception_only(type(inner), inner)).strip())
+    return "\n".join(lines)
+
+
+def _frames(tb):
+    entries = [entry for entry in traceback.walk_tb(tb) if not entry[0].f_code.co_filename.startswith(_OURS)]
+    # What calls the user's code is not the user's: event loops, for one.
+    first = next((at for at, (frame, _) in enumerate(entries) if _is_users(frame)), 0)
+    entries = entries[first:]
+    if len(entries) <= FRAMES_MAX:
+        return [_frame(*entry) for entry in entries]
+    half = FRAMES_MAX // 2
+    skipped = f"    [... skipping {len(entries) - 2 * half} frames]"
+    return [_frame(*entry) for entry in entries[:half]] + [skipped] + [_frame(*entry) for entry in entries[-half:]]
+
+
+def _is_users(frame):
+    return frame.f_code.co_filename.startswith("<command-")
+
+
+def _frame(frame, line):
+    code = frame.f_code
+    path = code.co_filename if code.co_filename.startswith("<") else os.path.abspath(code.co_filename)
+    place = f"File {_GREEN}{path}:{line}{_RESET}"
+    if code.co_name != "<module>":
+        place += f", in {_CYAN}{code.co_name}{_RESET}"
+    lines = [place]
+    source = linecache.getlines(code.co_filename, frame.f_globals)
+    for number in range(max(line - CONTEXT_LINES, 1), min(line + CONTEXT_LINES, len(source)) + 1):
+        lines.append(_source_line(number, source[number - 1].rstrip(), number == line))
+    return "\n".join(lines)
+
+
+def _source_line(number, text, current):
+    if current:
+        return f"{_GREEN}{'-' * max(5 - len(str(number)), 1)}> {number}{_RESET} {text}".rstrip()
+    return f"{number:>7} {text}".rstrip()
+
+
+def _syntax_frame(error):
+    lines = [f'  File {_GREEN}"{error.filename}"{_RESET}, line {error.lineno}']
+    text = error.text if isinstance(error.text, str) else None
+    if text:
+        bare = text.strip("\n").lstrip()
+        lines.append("    " + bare.rstrip())
+        if error.offset:
+            lines.append("    " + " " * (error.offset - 1 - (len(text.strip("\n")) - len(bare))) + _RED + "^" + _RESET)
+    return "\n".join(lines)
+
+
+def _message(error):
+    try:
+        return str(error)
+    except Exception:
+        return f"<exception str() failed: {type(error).__name__}>"
+
+
+def _java_text(error):
+    """The Java exception's own text, when the JVM raised it and pyspark made no Python exception of it."""
+    java = getattr(error, "java_exception", None)
+    if java is None or type(error).__name__ != "Py4JJavaError":
+        return None
+    try:
+        return java.toString()
+    except Exception:
+        return None
+
+
+def _is_group(error):
+    return any(base.__name__ == "BaseExceptionGroup" for base in type(error).__mro__)
+
+
+def _cut(text, chars_max):
+    """Cuts the middle out of a text that is too long: both ends of an error matter."""
+    if len(text) <= chars_max:
+        return text
+    half = chars_max // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out]\n{text[-half:]}"

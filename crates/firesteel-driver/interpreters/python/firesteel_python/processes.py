@@ -1,0 +1,86 @@
+"""Process control on Linux: dying with the parent, adopting orphans, reaping, ending groups."""
+
+import ctypes
+import os
+import signal
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+PARENT_SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with(parent):
+    """Has the kernel kill this process when `parent` dies; exits at once if it is dead already."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans():
+    """Makes processes left behind by a dead interpreter children of this one, so that none escapes."""
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def next_ended(leaders):
+    """Reaps one ended child, killing what is left of its group if it led one; `(pid, status, signal)` or `None`."""
+    try:
+        # Looked at before it is reaped: until then its number, and so its group's, cannot be given to another.
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    if found is None:
+        return None
+    if found.si_pid in leaders:
+        kill_group(found.si_pid)
+    _, outcome = os.waitpid(found.si_pid, 0)
+    if os.WIFSIGNALED(outcome):
+        return found.si_pid, None, os.WTERMSIG(outcome)
+    return found.si_pid, os.WEXITSTATUS(outcome), None
+
+
+def kill_group(leader):
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def end_all(leaders):
+    """Kills every group, then every child that is or becomes ours, and reaps them all."""
+    for leader in leaders:
+        kill_group(leader)
+    while True:
+        for pid in children_of(os.getpid()):
+            _kill(pid, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def signal_tree(root, number):
+    """Signals a process and all it started, the root first."""
+    _kill(root, number)
+    for pid in children_of(root):
+        signal_tree(pid, number)
+
+
+def children_of(pid):
+    found = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as listing:
+                found += [int(word) for word in listing.read().split()]
+    except OSError:
+        pass  # it ended while we looked
+    return found
+
+
+def _kill(pid, number):
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass

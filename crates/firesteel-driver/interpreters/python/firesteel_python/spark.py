@@ -1,0 +1,123 @@
+"""An interpreter's side of Spark: pyspark's SparkContext and SparkSession on those that the JVM already has.
+
+The SparkContext is shared with every other interpreter of the cluster, so nothing here stops it. All jobs of a context
+belong to one job group, whichever Python thread starts them.
+"""
+
+import functools
+import sys
+import warnings
+from types import SimpleNamespace
+
+import py4j.clientserver
+import pyspark.accumulators
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession, SQLContext
+
+from . import gateway
+
+IDLE_POLL_SECONDS = 3600
+FINALIZER_SLEEP_SECONDS = 5
+
+
+class Spark:
+    """The connection to one gateway, and the session of the context it is bound to."""
+
+    def __init__(self, port, token):
+        self._gateway = gateway.connect(port, token)
+        self._entry = self._gateway.entry_point
+        jsc = self._entry.jsc()
+        conf = SparkConf(_jvm=self._gateway.jvm, _jconf=jsc.getConf())
+        self._sc = SparkContext(gateway=self._gateway, jsc=jsc, conf=conf)
+        self._group = None
+        self._users_group = None
+        self._session = None
+        SparkContext.stop = SparkSession.stop = _ignore_stop
+        self._watch_job_groups()
+
+    @property
+    def context(self):
+        return self._sc
+
+    @property
+    def session(self):
+        return self._session
+
+    def bind(self, context):
+        """Takes the context's session; returns the names user code knows it by."""
+        self._group = f"firesteel-{context}"
+        self._session = self._wrap(self._entry.session(context))
+        client = self._gateway.client
+        client.on_connect, client.cancel_jobs = self._enter, self._cancel_jobs
+        self._enter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sql_context = SQLContext(self._sc, self._session)
+        from pyspark.sql.functions import udf
+
+        return {
+            "spark": self._session,
+            "sc": self._sc,
+            "sqlContext": sql_context,
+            "sql": self._session.sql,
+            "table": self._session.table,
+            "udf": udf,
+        }
+
+    def table(self, frame, rows_max, bytes_max):
+        """Runs a DataFrame and returns the `results` object of its first rows as JSON text."""
+        return bytes(self._entry.table(frame._jdf, rows_max, bytes_max))
+
+    def was_cancelled(self, error):
+        """Whether an error says that the context's job group was cancelled."""
+        if not hasattr(error, "java_exception") and not hasattr(error, "_stackTrace"):
+            return False
+        try:
+            text = str(error)
+        except Exception:
+            return False
+        return self._group is not None and "cancelled" in text and self._group in text.replace(self._group + "0", "")
+
+    def _wrap(self, jsession):
+        # pyspark would make the first session of a process the JVM's default one, which is not this context's to set.
+        SparkSession._instantiatedSession = SimpleNamespace(_sc=self._sc)
+        session = SparkSession(self._sc, jsession)
+        SparkSession._instantiatedSession = SparkSession._activeSession = session
+        return session
+
+    def _enter(self):
+        """Tells the JVM thread of the calling Python thread whose it is."""
+        self._jsessions().setActiveSession(self._session._jsparkSession)
+        self._sc._jsc.setJobGroup(self._group, None, True)
+
+    def _jsessions(self):
+        of_jvm = getattr(SparkSession, "_get_j_spark_session_class", None)
+        return of_jvm(self._sc._jvm) if of_jvm is not None else self._sc._jvm.SparkSession
+
+    def _cancel_jobs(self):
+        self._sc._jsc.sc().cancelJobGroup(self._group)
+        if self._users_group is not None:
+            self._sc._jsc.sc().cancelJobGroup(self._users_group)
+
+    def _watch_job_groups(self):
+        # Jobs in a group of the user's own must stop with the command too.
+        original = SparkContext.setJobGroup
+
+        @functools.wraps(original)
+        def set_job_group(context, groupId, *arguments, **options):
+            self._users_group = groupId
+            return original(context, groupId, *arguments, **options)
+
+        SparkContext.setJobGroup = set_job_group
+
+
+def quieten():
+    """Makes pyspark's and py4j's threads wake less often: there may be hundreds of idle interpreters."""
+    py4j.clientserver.DEFAULT_WORKER_SLEEP_TIME = FINALIZER_SLEEP_SECONDS
+    server = pyspark.accumulators.AccumulatorTCPServer
+    server.serve_forever = functools.partialmethod(server.serve_forever, IDLE_POLL_SECONDS)
+
+
+def _ignore_stop(_self=None):
+    """Does nothing: the SparkContext is not this context's to stop."""
+    print("stop() is ignored: the SparkContext is shared by all contexts of the cluster", file=sys.stderr)

@@ -1,0 +1,150 @@
+// The Scala compiler as a REPL: the one file that depends on the compiler's own API, here that of Scala 2.13.
+//
+// `IMain.interpret` would compile, run and print in one go, and bind `lastException` by two more compilations when code throws. Here the
+// three steps are apart: the caller runs the compiled code itself, gets what it throws as an object, and the echo as a string
+// that never passed a stream user code can print to.
+package firesteel
+
+import java.nio.file.Path
+import java.util.UUID
+
+import scala.collection.mutable
+import scala.reflect.internal.util.{AbstractFileClassLoader, Position, NoSourceFile}
+import scala.reflect.io.AbstractFile
+import scala.tools.nsc.Settings
+import scala.tools.nsc.interpreter.{IMain, Naming, Results}
+import scala.tools.nsc.interpreter.shell.{ReplReporterImpl, ShellConfig}
+
+/** What became of a source text. */
+sealed trait Compiled
+
+object Compiled {
+  /** @param messages the compiler's warnings, already worded
+    * @param run runs the code and returns the echo; throws what the code throws
+    * @param keep makes its definitions visible to later code */
+  final case class Ready(messages: String, run: () => String, keep: () => Unit) extends Compiled
+  final case class Failed(messages: String) extends Compiled
+  case object Incomplete extends Compiled
+  case object Empty extends Compiled
+}
+
+final class Repl(classPath: String, classes: Path, parent: ReplClasses, echoCharsMax: Int) {
+  private val settings = new Settings(message => Log.warn(s"scala compiler: $message"))
+  settings.processArguments(
+    List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", classPath), processAll = true)
+
+  private val reporter = new CollectingReporter(settings, echoCharsMax)
+  private val intp = new Interpreting
+
+  private final class Interpreting extends IMain(settings, Some(parent), settings, reporter) {
+    private lazy val loader = new CheckedLoader(replOutput.dir, parent)
+    override def classLoader: AbstractFileClassLoader = loader
+    override def resetClassLoader(): Unit = ()
+  }
+
+  /** Defines the compiled classes with the checks that make their loops cancellable. */
+  private final class CheckedLoader(root: AbstractFile, parent: ClassLoader) extends AbstractFileClassLoader(root, parent) {
+    override def classBytes(name: String): Array[Byte] = {
+      val bytes = super.classBytes(name)
+      if (bytes.length == 0) bytes else LoopChecks.instrument(bytes)
+    }
+  }
+
+  val loader: ClassLoader = intp.classLoader
+
+  /** Compiles, and defines nothing yet. */
+  def compile(source: String): Compiled = {
+    takeLines()
+    reporter.start()
+    val compiled = intp.compile(source, synthetic = false) match {
+      case Right(request) => Compiled.Ready(reporter.messages, () => evaluate(request), () => intp.recordRequest(request))
+      case Left(Results.Incomplete) => Compiled.Incomplete
+      case Left(_) if reporter.messages.isEmpty => Compiled.Empty
+      case Left(_) => Compiled.Failed(reporter.messages)
+    }
+    reporter.reset()
+    intp.global.currentRun.reporting.clearAllConditionalWarnings()
+    compiled
+  }
+
+  private def evaluate(request: intp.Request): String = intp.classLoader.asContext {
+    val echo = String.valueOf(request.lineRep.call(Naming.sessionNames.print))
+    reporter.clean(echo)
+  }
+
+  /** Lets the first unnamed value be `res0` again. */
+  def restartNames(): Unit = {
+    val line = lastLine
+    intp.naming.resetAllCreators()
+    lastLine_=(line)
+  }
+
+  def close(): Unit = {
+    parent.forget(loader)
+    intp.close()
+    ownLines.foreach(line => deleteTree(classes.resolve(s"$$line$line").toFile))
+  }
+
+  /** The lines of all blocks taken, as far as they can have been used. */
+  private val blocks = mutable.ArrayBuffer.empty[Int]
+
+  private def ownLines: Seq[Int] = blocks.toSeq.flatMap(first => first until first + ReplClasses.BlockLines)
+
+  /** Takes a fresh block before the last one can run out within a compilation. */
+  private def takeLines(): Unit =
+    if (blocks.isEmpty || lastLine + Repl.LinesPerCompilation >= blocks.last + ReplClasses.BlockLines) {
+      val first = parent.claim(loader)
+      blocks += first
+      lastLine_=(first)
+    }
+
+  // The counter has no public setter.
+  private def counter(suffix: String) = intp.naming.getClass.getMethods.find(_.getName.endsWith(suffix)).get
+  private lazy val readLine = counter("_freshLineId")
+  private lazy val writeLine = counter("_freshLineId_$eq")
+  private def lastLine: Int = readLine.invoke(intp.naming).asInstanceOf[Int]
+  private def lastLine_=(line: Int): Unit = writeLine.invoke(intp.naming, Integer.valueOf(line))
+
+  private def deleteTree(file: java.io.File): Unit = {
+    Option(file.listFiles).foreach(_.foreach(deleteTree))
+    file.delete()
+  }
+}
+
+object Repl {
+  private val LinesPerCompilation = 10
+}
+
+/** Collects what the compiler says, worded for a reader who has the source before him. */
+private final class CollectingReporter(settings: Settings, echoCharsMax: Int)
+    extends ReplReporterImpl(ShellConfig(settings), settings, new java.io.PrintWriter(java.io.Writer.nullWriter)) {
+  private val said = new StringBuilder
+
+  /** Stands before the name in each true echo, so that the keyword before it can be told from the same words in a value. */
+  private val mark = "\u0001" + UUID.randomUUID
+
+  maxPrintString = 0
+
+  def start(): Unit = said.clear()
+  def messages: String = said.toString.stripSuffix("\n")
+
+  override def colorOk: Boolean = false
+  override def nameToCode(name: String): String = mark + name
+  override def finish(): Unit = ()
+
+  override def printMessage(message: String): Unit = if (!totalSilence) said ++= Naming.unmangle(message) += '\n'
+
+  override def printMessageAt(at: Position, message: String): Unit =
+    if ((at eq null) || (at.source eq NoSourceFile)) printMessage(message)
+    else {
+      val pointer = if (at.isDefined) s"\n${at.lineContent.stripTrailing}\n${at.lineCaret}" else ""
+      printMessage(s"${at.source.file.name}:${if (at.isDefined) at.line else 1}: $message$pointer")
+    }
+
+  /** The echo as Scala 2.12 printed it: `name: Type = value`, without the keyword. */
+  def clean(echo: String): String = {
+    val bounded = if (echo.length <= echoCharsMax) echo else echo.take(echoCharsMax - 3) + "..."
+    val named = bounded.replace(s"lazy val $mark", "lazy val ").replace(s"val $mark", "").replace(s"var $mark", "")
+    Naming.unmangle(named).replaceAll("\n+$", "")
+  }
+}

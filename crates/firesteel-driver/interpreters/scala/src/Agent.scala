@@ -1,0 +1,229 @@
+// The driver process's hand inside Spark's JVM: `main`, the start of Spark, and the control connection.
+//
+// One line of JSON comes on standard input: where the socket is, the key for it, and Spark's configuration. The end of that input,
+// or of the control connection, is the order to halt.
+package firesteel
+
+import java.io.{File, IOException, InputStream}
+import java.nio.file.{Files, Path, Paths}
+import java.util.concurrent.{ConcurrentHashMap, ExecutorService, Executors, FutureTask}
+
+import scala.util.control.NonFatal
+
+import org.apache.spark.{SparkConf, SparkContext}
+import org.apache.spark.scheduler.{SparkListener, SparkListenerApplicationEnd}
+import org.apache.spark.sql.SparkSession
+
+/** The line on standard input. */
+final case class Launch(
+    socket: Path, key: String, runtimeVersion: String, conf: Map[String, String], classesDir: Path, jars: Seq[String], train: Boolean)
+
+object Launch {
+  def read(line: String): Launch = {
+    val message = Message(Json.parse(line.getBytes("UTF-8")), null)
+    val conf = message.fields.getOrElse("conf", Map.empty).asInstanceOf[Map[String, Any]].map { case (key, value) => key -> value.toString }
+    val train = message.fields.get("train").contains(true)
+    Launch(
+      if (train) null else Paths.get(message.text("socket")),
+      if (train) null else message.text("key"),
+      message.textOrNull("runtime_version"),
+      conf,
+      Paths.get(message.text("repl_dir")),
+      message.fields.getOrElse("jars", Nil).asInstanceOf[Seq[Any]].map(_.toString),
+      train)
+  }
+}
+
+object Agent {
+  def main(args: Array[String]): Unit = {
+    val input = System.in
+    val launch = Launch.read(readLine(input))
+    Files.createDirectories(launch.classesDir)
+    if (launch.train) Train.run(launch) else serve(launch, input)
+  }
+
+  private def serve(launch: Launch, input: InputStream): Unit = {
+    daemon("firesteel-stdin") {
+      while (input.read() >= 0) {}
+      Halt.now("standard input ended")
+    }
+    new Control(launch).run()
+  }
+
+  private def readLine(input: InputStream): String = {
+    val line = new java.io.ByteArrayOutputStream
+    var byte = input.read()
+    while (byte >= 0 && byte != '\n') {
+      line.write(byte)
+      byte = input.read()
+    }
+    line.toString("UTF-8")
+  }
+
+  def daemon(name: String)(body: => Unit): Thread = {
+    val thread = new Thread(() => body, name)
+    thread.setDaemon(true)
+    thread.start()
+    thread
+  }
+}
+
+/** Ending the process: in order, Spark's shutdown hooks included, and by force when that takes too long. */
+object Halt {
+  private val DeadlineMs = 10000L
+
+  def now(reason: String, status: Int = 0): Unit = {
+    Log.info(s"halting: $reason")
+    Agent.daemon("firesteel-halt") {
+      Thread.sleep(DeadlineMs)
+      Runtime.getRuntime.halt(status)
+    }
+    System.exit(status)
+  }
+}
+
+/** Everything that lives as long as Spark does. */
+final class Engines(launch: Launch) {
+  private val jars = launch.jars.map(jar => new File(jar))
+  val classes = new ReplClasses(jars.map(_.toURI.toURL).toArray, classOf[Engines].getClassLoader)
+  @volatile private var started: Sessions = _
+
+  def sessions: Sessions = started
+
+  /** Null until Spark is up. */
+  def spark: SparkContext = if (started == null) null else started.spark
+
+  def startSpark(): Unit = {
+    Thread.currentThread.setContextClassLoader(classes)
+    val conf = new SparkConf()
+    launch.conf.foreach { case (key, value) => conf.set(key, value) }
+    conf.set("spark.repl.class.outputDir", launch.classesDir.toString)
+    conf.setIfMissing("spark.app.name", "firesteel")
+    conf.setIfMissing("spark.master", "local[*]")
+    val context = new SparkContext(conf)
+    started = new Sessions(SparkSession.builder().getOrCreate())
+    jars.foreach(jar => context.addJar(jar.getPath))
+    Output.install()
+  }
+
+  def scalaInterpreter(limits: Limits): ScalaInterpreter = {
+    val path = (System.getProperty("java.class.path").split(File.pathSeparator) ++ jars.map(_.getPath)).mkString(File.pathSeparator)
+    ScalaInterpreter.make(path, launch.classesDir, classes, () => started, limits)
+  }
+}
+
+/** The control connection, and what the driver orders over it. */
+final class Control(launch: Launch) {
+  private val connection = Connection.open(launch.socket, "jvm", launch.key)
+  private val limits = connection.limits
+  private val engines = new Engines(launch)
+  private val cancels = new Cancels(() => engines.spark)
+  private val interpreters = new ConcurrentHashMap[String, Interpreter]
+  private lazy val gateways = new Gateways(engines.sessions)
+
+  /** Makes Scala interpreters one after the other: making one keeps a core busy, and the others are for user code. */
+  private val maker: ExecutorService = Executors.newSingleThreadExecutor { (task: Runnable) =>
+    val thread = new Thread(null, task, "firesteel-maker", Interpreter.StackBytes)
+    thread.setDaemon(true)
+    thread.setContextClassLoader(engines.classes)
+    thread
+  }
+
+  /** The first Scala interpreter, begun before it is asked for: the compiler loads while Spark waits for its own threads. */
+  private val first = new FutureTask(() => engines.scalaInterpreter(limits))
+
+  def run(): Unit = {
+    maker.execute(first)
+    startSpark()
+    try {
+      var message = connection.next()
+      while (message != null) {
+        handle(message)
+        message = connection.next()
+      }
+    } catch { case failed: IOException => Log.warn(s"the control connection failed: ${failed.getMessage}") }
+    Halt.now("the driver closed the control connection")
+  }
+
+  private def startSpark(): Unit =
+    try {
+      engines.startSpark()
+      val context = engines.spark
+      context.addSparkListener(new SparkListener {
+        override def onApplicationEnd(end: SparkListenerApplicationEnd): Unit =
+          connection.send("type" -> "spark_stopped", "reason" -> "the SparkContext was stopped")
+      })
+      connection.send(
+        "type" -> "spark_ready", "spark_version" -> context.version, "scala_version" -> scala.util.Properties.versionNumberString,
+        "master" -> context.master, "app_id" -> context.applicationId, "ui_url" -> context.uiWebUrl.orNull)
+    } catch {
+      case failed: Throwable =>
+        Log.warn("Spark did not start", failed)
+        connection.send("type" -> "spark_failed", "reason" -> failed.toString)
+        Thread.sleep(200) // the writer is a thread of its own
+        Halt.now("Spark did not start", 1)
+    }
+
+  private def handle(message: Message): Unit = message.kind match {
+    case "open" => open(message.text("interpreter"), message.text("language"), message.text("key"))
+    case "gateway" => openGateway(message.text("interpreter"))
+    case "cancel" => cancel(message.text("context"), message.textOrNull("interpreter"))
+    case "forget" => forget(message.text("interpreter"))
+    case "close_context" => engines.sessions.close(message.text("context"))
+    case other => throw new IOException(s"unknown message `$other`")
+  }
+
+  private def open(id: String, language: String, key: String): Unit = language match {
+    case "sql" => openWith(id, key, () => new SqlInterpreter(engines.sessions, limits))
+    case "scala" => maker.execute(() => openWith(id, key, () => takeFirst().getOrElse(engines.scalaInterpreter(limits))))
+    case other => openFailed(id, s"no interpreter for `$other` lives in the JVM")
+  }
+
+  private var firstTaken = false
+
+  /** On the maker's thread only. */
+  private def takeFirst(): Option[ScalaInterpreter] =
+    if (firstTaken) None
+    else {
+      firstTaken = true
+      Some(first.get())
+    }
+
+  private def openWith(id: String, key: String, make: () => Engine): Unit =
+    try {
+      val engine = make()
+      val own = Connection.open(launch.socket, "interpreter", key, "interpreter" -> id)
+      val interpreter = new Interpreter(id, engine, own, engines.classes, engines.sessions, ended)
+      interpreters.put(id, interpreter)
+      interpreter.start()
+    } catch {
+      case failed: Throwable =>
+        Log.warn(s"interpreter $id could not be made", failed)
+        openFailed(id, Failures.unwrap(failed).toString)
+    }
+
+  private def openFailed(id: String, reason: String): Unit =
+    connection.send("type" -> "open_failed", "interpreter" -> id, "reason" -> reason)
+
+  private def openGateway(id: String): Unit =
+    try {
+      val gateway = gateways.open(id)
+      connection.send("type" -> "gateway_ready", "interpreter" -> id, "port" -> gateway.port, "token" -> gateway.token)
+    } catch { case NonFatal(failed) => openFailed(id, failed.toString) }
+
+  private def cancel(context: String, id: String): Unit = {
+    val interpreter = if (id == null) null else interpreters.get(id)
+    if (interpreter == null) cancels.cancelJobs(context) else cancels.cancel(context, interpreter)
+  }
+
+  private def forget(id: String): Unit = {
+    gateways.close(id)
+    Option(interpreters.get(id)).foreach(_.end())
+  }
+
+  /** Whatever still runs there is stopped; its thread frees the rest. */
+  private def ended(interpreter: Interpreter): Unit = {
+    interpreters.remove(interpreter.id, interpreter)
+    if (interpreter.boundTo != null) cancels.cancel(interpreter.boundTo, interpreter)
+  }
+}

@@ -1,0 +1,55 @@
+// The bridge for Python interpreters: a py4j server for each, on a port and with a token of its own, so that one that ends takes
+// nothing of another's with it.
+package firesteel
+
+import java.net.InetAddress
+import java.security.SecureRandom
+import java.util.concurrent.ConcurrentHashMap
+
+import org.apache.spark.api.java.JavaSparkContext
+import org.apache.spark.sql.{Dataset, SparkSession}
+import py4j.ClientServer
+
+final case class Gateway(port: Int, token: String)
+
+final class Gateways(sessions: Sessions) {
+  private val servers = new ConcurrentHashMap[String, ClientServer]
+  private val entryPoint = new EntryPoint(sessions)
+
+  def open(interpreter: String): Gateway = {
+    val token = Gateways.newToken()
+    val loopback = InetAddress.getLoopbackAddress
+    val server = new ClientServer.ClientServerBuilder()
+      .authToken(token).javaPort(0).javaAddress(loopback).pythonAddress(loopback).entryPoint(entryPoint).build()
+    server.startServer(false) // its threads are no daemons otherwise, and would keep the process
+    servers.put(interpreter, server)
+    Gateway(server.getJavaServer.getListeningPort, token)
+  }
+
+  def close(interpreter: String): Unit = {
+    val server = servers.remove(interpreter)
+    if (server != null) server.shutdown()
+  }
+}
+
+object Gateways {
+  private val random = new SecureRandom
+
+  private def newToken(): String = {
+    val bytes = new Array[Byte](32)
+    random.nextBytes(bytes)
+    bytes.map(byte => f"$byte%02x").mkString
+  }
+}
+
+/** What Python finds as `gateway.entry_point`. */
+final class EntryPoint(sessions: Sessions) {
+  private val context = JavaSparkContext.fromSparkContext(sessions.spark)
+
+  def jsc(): JavaSparkContext = context
+
+  def session(context: String): SparkSession = sessions.of(context)
+
+  /** A DataFrame as the `results` object of a table, UTF-8. */
+  def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] = Table.encode(data, rowsMax, bytesMax)
+}

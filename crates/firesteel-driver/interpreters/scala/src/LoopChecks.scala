@@ -1,0 +1,76 @@
+// Makes loops of user code cancellable. `while (true) {}` has no point at which an interrupt is noticed, so every class the REPL
+// compiles gets, as it is loaded, a call to `check` at the entry of each method and before each backward jump. Unless a cancel
+// is under way a check is one read of a volatile field.
+//
+// Only the copy in this process is changed: executors fetch the files the compiler wrote.
+package firesteel
+
+import java.util.concurrent.atomic.AtomicInteger
+
+import scala.collection.mutable
+
+import org.apache.spark.TaskContext
+import org.apache.spark.TaskKilledException
+import org.apache.xbean.asm9.{ClassReader, ClassVisitor, ClassWriter, Label, MethodVisitor, Opcodes}
+
+object LoopChecks {
+  @volatile private var armed = false
+  private val cancels = new AtomicInteger
+
+  /** Called from user code. Stops a thread of a command that is being cancelled, and a local task that was killed. */
+  def check(): Unit = if (armed) stopIfAsked()
+
+  /** Checks look closely from now on, until as many calls of `disarm`. */
+  def arm(): Unit = { cancels.incrementAndGet(); armed = true }
+
+  def disarm(): Unit = if (cancels.decrementAndGet() == 0) {
+    armed = false
+    if (cancels.get > 0) armed = true // a cancel that began in between
+  }
+
+  private def stopIfAsked(): Unit = {
+    val interpreter = Output.interpreter
+    if (interpreter != null && interpreter.mustStop) throw Turn.Stopped
+    val task = TaskContext.get()
+    if (task != null && task.isInterrupted()) throw new TaskKilledException("the command was cancelled")
+  }
+
+  def instrument(bytes: Array[Byte]): Array[Byte] = {
+    val writer = new ClassWriter(ClassWriter.COMPUTE_MAXS)
+    new ClassReader(bytes).accept(new CheckingClass(writer), 0)
+    writer.toByteArray
+  }
+
+  private final class CheckingClass(next: ClassVisitor) extends ClassVisitor(Opcodes.ASM9, next) {
+    override def visitMethod(
+        access: Int, name: String, descriptor: String, signature: String, exceptions: Array[String]): MethodVisitor =
+      new CheckingMethod(super.visitMethod(access, name, descriptor, signature, exceptions))
+  }
+
+  /** No frame changes by a call without arguments and result, so none has to be computed. */
+  private final class CheckingMethod(next: MethodVisitor) extends MethodVisitor(Opcodes.ASM9, next) {
+    private val passed = mutable.Set.empty[Label]
+
+    override def visitCode(): Unit = { super.visitCode(); callCheck() }
+
+    override def visitLabel(label: Label): Unit = { passed += label; super.visitLabel(label) }
+
+    override def visitJumpInsn(opcode: Int, label: Label): Unit = {
+      if (passed(label)) callCheck()
+      super.visitJumpInsn(opcode, label)
+    }
+
+    override def visitTableSwitchInsn(min: Int, max: Int, default: Label, labels: Label*): Unit = {
+      if (passed(default) || labels.exists(passed)) callCheck()
+      super.visitTableSwitchInsn(min, max, default, labels: _*)
+    }
+
+    override def visitLookupSwitchInsn(default: Label, keys: Array[Int], labels: Array[Label]): Unit = {
+      if (passed(default) || labels.exists(passed)) callCheck()
+      super.visitLookupSwitchInsn(default, keys, labels)
+    }
+
+    private def callCheck(): Unit =
+      super.visitMethodInsn(Opcodes.INVOKESTATIC, "firesteel/LoopChecks", "check", "()V", false)
+  }
+}

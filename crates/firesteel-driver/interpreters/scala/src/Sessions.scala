@@ -1,0 +1,65 @@
+// One SparkSession for each context, made at its first use and shared by all its languages. A session is kept ready, because the
+// first thing it does is to build its catalog, analyser and planner.
+package firesteel
+
+import java.util.concurrent.{ConcurrentHashMap, ExecutorService, Executors}
+
+import scala.util.control.NonFatal
+
+import org.apache.spark.SparkContext
+import org.apache.spark.sql.SparkSession
+
+object Sessions {
+  /** The Spark job group of all that a context runs. */
+  def group(context: String): String = s"firesteel-$context"
+}
+
+final class Sessions(val root: SparkSession) {
+  private val sessions = new ConcurrentHashMap[String, SparkSession]
+  private val maker: ExecutorService = Executors.newSingleThreadExecutor { (task: Runnable) =>
+    val thread = new Thread(task, "firesteel-sessions")
+    thread.setDaemon(true)
+    thread
+  }
+  @volatile private var ready: SparkSession = _
+  prepare()
+
+  def spark: SparkContext = root.sparkContext
+
+  def of(context: String): SparkSession = sessions.computeIfAbsent(context, _ => take())
+
+  /** Forgets a context: its queries and jobs end, its session is left to the garbage collector. Closing or stopping the session would stop
+    * the SparkContext they all share. */
+  def close(context: String): Unit = {
+    val session = sessions.remove(context)
+    if (session != null) {
+      session.streams.active.foreach { query =>
+        try query.stop()
+        catch { case NonFatal(failed) => Log.warn(s"a streaming query of context $context did not stop: $failed") }
+      }
+    }
+    if (!spark.isStopped) spark.cancelJobGroup(Sessions.group(context))
+  }
+
+  private def take(): SparkSession = {
+    val taken = synchronized {
+      val session = ready
+      ready = null
+      session
+    }
+    prepare()
+    if (taken != null) taken else root.newSession()
+  }
+
+  private def prepare(): Unit = maker.execute { () =>
+    if (ready == null && !spark.isStopped)
+      try {
+        val session = root.newSession()
+        val state = session.sessionState
+        state.analyzer
+        state.optimizer
+        state.planner
+        ready = session
+      } catch { case NonFatal(failed) => Log.warn(s"no session could be prepared: $failed") }
+  }
+}

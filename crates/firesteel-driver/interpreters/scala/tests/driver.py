@@ -1,0 +1,220 @@
+"""Plays the driver process: listens on a Unix socket, starts the JVM, opens interpreters and runs commands.
+
+Needs SPARK_HOME, and FIRESTEEL_JAR naming the compiled jar; JAVA may name the java program, JAVA_OPTIONS more options.
+"""
+
+import json
+import os
+import queue
+import secrets
+import shlex
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+VERSION = 1
+LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000}
+
+OPENS = [
+    "java.base/java.lang", "java.base/java.lang.invoke", "java.base/java.lang.reflect", "java.base/java.io",
+    "java.base/java.net", "java.base/java.nio", "java.base/java.util", "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic", "java.base/jdk.internal.ref", "java.base/sun.nio.ch", "java.base/sun.nio.cs",
+    "java.base/sun.security.action", "java.base/sun.util.calendar", "java.security.jgss/sun.security.krb5",
+]
+
+
+def java_command(*more):
+    """The command line of the JVM; `docs/operations.md` and the Rust side have the same."""
+    jars = os.path.join(os.environ["SPARK_HOME"], "jars")
+    path = [os.environ["FIRESTEEL_JAR"]] + sorted(os.path.join(jars, jar) for jar in os.listdir(jars) if jar.endswith(".jar"))
+    return [
+        os.environ.get("JAVA", "java"), "-Xmx2g", *shlex.split(os.environ.get("JAVA_OPTIONS", "")),
+        "--add-modules=jdk.incubator.vector", *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENS),
+        "-Dio.netty.tryReflectionSetAccessible=true", "-Djdk.reflect.useDirectMethodHandle=false",
+        "-cp", os.pathsep.join(path), *more, "firesteel.Agent",
+    ]
+
+
+class Peer:
+    """One accepted connection."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.file = sock.makefile("rb")
+
+    def send(self, payload=None, **fields):
+        if payload is not None:
+            fields["payload"] = True
+        data = self._frame(json.dumps(fields).encode())
+        if payload is not None:
+            data += self._frame(payload)
+        self.sock.sendall(data)
+
+    @staticmethod
+    def _frame(body):
+        return struct.pack(">I", len(body)) + body
+
+    def receive(self):
+        """The next message and its payload; (None, None) at the end."""
+        body = self._read()
+        if body is None:
+            return None, None
+        message = json.loads(body)
+        return message, self._read() if message.get("payload") else None
+
+    def _read(self):
+        head = self.file.read(4)
+        if len(head) < 4:
+            return None
+        return self.file.read(struct.unpack(">I", head)[0])
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+class Result:
+    def __init__(self, done, payload, printed, elapsed):
+        self.outcome = done["outcome"]
+        self.alone = done.get("alone", False)
+        self.payload = payload
+        self.printed = printed.decode()
+        self.elapsed = elapsed
+
+    @property
+    def text(self):
+        assert self.outcome == "text", (self.outcome, self.payload)
+        return self.payload.decode()
+
+    @property
+    def table(self):
+        assert self.outcome == "table", (self.outcome, self.payload)
+        return json.loads(self.payload)
+
+    @property
+    def error(self):
+        assert self.outcome == "error", (self.outcome, self.payload)
+        found = json.loads(self.payload)
+        assert found["resultType"] == "error"
+        return found
+
+
+class Interpreter:
+    def __init__(self, jvm, id, peer):
+        self.jvm, self.id, self.peer, self.context = jvm, id, peer, None
+        self.commands = 0
+
+    def bind(self, context):
+        self.context = context
+        self.peer.send(type="bind", context=context)
+        message, _ = self.peer.receive()
+        assert message["type"] == "bound", message
+        return self
+
+    def start(self, source):
+        self.commands += 1
+        self.began = time.monotonic()
+        self.peer.send(type="execute", command=f"{self.id}-{self.commands}", payload=source.encode())
+
+    def finish(self):
+        printed = []
+        while True:
+            message, payload = self.peer.receive()
+            assert message is not None, "the interpreter is lost"
+            if message["type"] == "output":
+                assert len(payload) <= 64 * 1024
+                printed.append(payload)
+            else:
+                assert message["type"] == "done" and message["command"] == f"{self.id}-{self.commands}", message
+                return Result(message, payload, b"".join(printed), time.monotonic() - self.began)
+
+    def run(self, source):
+        self.start(source)
+        return self.finish()
+
+    def cancel(self):
+        self.jvm.control.send(type="cancel", context=self.context, interpreter=self.id)
+
+    def close(self):
+        self.peer.close()
+
+
+class Jvm:
+    def __init__(self, conf=None, options=(), limits=LIMITS, env=None):
+        self.dir = tempfile.TemporaryDirectory(prefix="firesteel-")
+        self.limits = limits
+        self.path = os.path.join(self.dir.name, "interpreters.sock")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(16)
+        self.ids = 0
+        self.log = open(os.environ.get("JVM_LOG", os.path.join(self.dir.name, "jvm.log")), "ab")
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(java_command(*options), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, env=env)
+        key = secrets.token_hex(16)
+        settings = {"spark.ui.enabled": "false", "spark.sql.warehouse.dir": os.path.join(self.dir.name, "warehouse"),
+                    "spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "2", **(conf or {})}
+        launch = {"socket": self.path, "key": key, "runtime_version": "17.0", "conf": settings,
+                  "repl_dir": os.path.join(self.dir.name, "classes")}
+        self.process.stdin.write(json.dumps(launch).encode() + b"\n")
+        self.process.stdin.flush()
+        self.control, hello = self._accept("jvm", key)
+        assert hello["pid"] == self.process.pid
+        self.messages = queue.Queue()
+        threading.Thread(target=self._read_control, daemon=True).start()
+        self.ready = self.expect("spark_ready")
+        self.ready_s = time.monotonic() - self.began
+
+    def _accept(self, role, key):
+        self.listener.settimeout(120)
+        sock, _ = self.listener.accept()
+        peer = Peer(sock)
+        hello, _ = peer.receive()
+        assert hello["type"] == "hello" and hello["version"] == VERSION and hello["role"] == role and hello["key"] == key, hello
+        peer.send(type="welcome", limits=self.limits)
+        return peer, hello
+
+    def _read_control(self):
+        while True:
+            message, _ = self.control.receive()
+            self.messages.put(message)
+            if message is None:
+                return
+
+    def expect(self, kind, timeout=120):
+        message = self.messages.get(timeout=timeout)
+        assert message and message["type"] == kind, message
+        return message
+
+    def next_id(self):
+        self.ids += 1
+        return str(self.ids)
+
+    def open(self, language, context=None):
+        id, key = self.next_id(), secrets.token_hex(16)
+        self.control.send(type="open", interpreter=id, language=language, key=key)
+        peer, hello = self._accept("interpreter", key)
+        assert hello["interpreter"] == id
+        interpreter = Interpreter(self, id, peer)
+        return interpreter.bind(context) if context else interpreter
+
+    def gateway(self):
+        id = self.next_id()
+        self.control.send(type="gateway", interpreter=id)
+        ready = self.expect("gateway_ready")
+        assert ready["interpreter"] == id
+        return ready
+
+    def stop(self, how="control"):
+        if how == "control":
+            self.control.close()
+            self.control.sock.close()
+        else:
+            self.process.stdin.close()
+        status = self.process.wait(30)
+        self.listener.close()
+        self.dir.cleanup()
+        return status

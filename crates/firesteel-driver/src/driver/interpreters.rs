@@ -1,0 +1,505 @@
+//! Interpreters: made ahead as spares, bound to a context when one is needed, and lost.
+
+use std::time::{Duration, Instant};
+
+use firesteel_api::{CommandId, ContextId, Language};
+use nix::sys::signal::Signal;
+use tokio::net::UnixStream;
+
+use crate::control;
+use crate::driver::Driver;
+use crate::driver::children::new_key;
+use crate::interpreter::{InterpreterEvent, InterpreterHandle};
+use crate::output::Pipe;
+use crate::process;
+use crate::protocol::frame;
+use crate::protocol::interpreters::{
+    Answer, Gateway, Hello, InterpreterId, Role, ToJvm, ToPythonParent,
+};
+
+/// How long the making of one interpreter may take. A Scala one takes up to 15 s on a busy machine of two cores.
+const MAKING_DEADLINE: Duration = Duration::from_secs(180);
+
+/// How long binding may take.
+const BINDING_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long the exit of a Python process is awaited after its connection ended.
+const EXIT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What is said of an interpreter whose connection ended while nothing tells why.
+const HUNG_UP: &str = "it closed its connection";
+
+/// A connection that was promised.
+pub(super) struct Expected {
+    pub(super) promise: Promise,
+    /// Until when it may come; children's control connections are bounded by Spark's own deadline.
+    pub(super) until: Option<Instant>,
+}
+
+/// Whose connection it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    Jvm,
+    Python,
+    Interpreter(InterpreterId),
+}
+
+/// One interpreter as the driver sees it.
+pub(super) struct Interpreter {
+    language: Language,
+    phase: Phase,
+    since: Instant,
+    handle: Option<InterpreterHandle>,
+    /// The named pipe of a Python interpreter until its connection has come.
+    pipe: Option<Pipe>,
+    /// The process group of a Python interpreter.
+    pub(super) group: Option<i32>,
+    /// When its connection ended, while its exit is awaited.
+    hung_up: Option<Instant>,
+}
+
+/// Where an interpreter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Making,
+    Spare,
+    Binding(ContextId),
+    Idle(ContextId),
+    Busy(ContextId, CommandId),
+}
+
+impl Phase {
+    fn context(self) -> Option<ContextId> {
+        match self {
+            Self::Making | Self::Spare => None,
+            Self::Binding(context) | Self::Idle(context) | Self::Busy(context, _) => Some(context),
+        }
+    }
+}
+
+impl Driver {
+    /// Makes what is missing and gives spares to those who wait.
+    pub(super) fn balance_all(&mut self) {
+        for language in Language::ALL {
+            self.balance(language);
+        }
+    }
+
+    pub(super) fn balance(&mut self, language: Language) {
+        if !self.children.spark_is_up {
+            return;
+        }
+        while let Some(spare) = self.spare(language) {
+            let Some(context) = self.spares.next(language) else {
+                break;
+            };
+            self.bind(spare, context);
+        }
+        if let Some(reason) = self.unavailable(language) {
+            while let Some(context) = self.spares.next(language) {
+                self.context_cannot_have(context, language, &reason);
+            }
+            return;
+        }
+        let count = |phase: Phase| {
+            self.interpreters
+                .values()
+                .filter(|other| other.language == language && other.phase == phase)
+                .count()
+        };
+        let (spares, making) = (count(Phase::Spare), count(Phase::Making));
+        for _ in 0..self
+            .spares
+            .missing(language, spares, making, self.spec.spares, Instant::now())
+        {
+            self.make(language);
+        }
+    }
+
+    /// Why a language cannot be had at all, where that is so.
+    fn unavailable(&self, language: Language) -> Option<String> {
+        match language {
+            Language::Scala | Language::Sql => None,
+            Language::Python => self.children.python_failed.clone(),
+            Language::R => Some("R is not available on this cluster".to_owned()),
+        }
+    }
+
+    fn spare(&self, language: Language) -> Option<InterpreterId> {
+        let mut spares = self
+            .interpreters
+            .iter()
+            .filter(|(_, other)| other.language == language && other.phase == Phase::Spare);
+        spares.next().map(|(id, _)| *id)
+    }
+
+    fn make(&mut self, language: Language) {
+        // A Python interpreter waits for its parent's imports: not asked for before they are done.
+        if language == Language::Python && self.children.python_control.is_none() {
+            return;
+        }
+        let Some(jvm) = &self.children.jvm_control else {
+            return;
+        };
+        self.interpreters_made += 1;
+        let id = InterpreterId(self.interpreters_made);
+        let ask = match language {
+            Language::Python => ToJvm::Gateway { interpreter: id },
+            _ => {
+                let key = new_key();
+                let until = Some(Instant::now() + MAKING_DEADLINE);
+                self.expected.insert(
+                    key.clone(),
+                    Expected {
+                        promise: Promise::Interpreter(id),
+                        until,
+                    },
+                );
+                ToJvm::Open {
+                    interpreter: id,
+                    language,
+                    key,
+                }
+            }
+        };
+        if jvm.try_send(ask).is_err() {
+            // The JVM is gone or far behind; the next tick tries again.
+            return;
+        }
+        let interpreter = Interpreter {
+            language,
+            phase: Phase::Making,
+            since: Instant::now(),
+            handle: None,
+            pipe: None,
+            group: None,
+            hung_up: None,
+        };
+        self.interpreters.insert(id, interpreter);
+    }
+
+    /// The JVM listens for a Python interpreter: it can be forked.
+    pub(super) fn gateway_ready(&mut self, id: InterpreterId, port: u16, token: String) {
+        let Some(interpreter) = self.interpreters.get_mut(&id) else {
+            return;
+        };
+        let path = self.spec.sockets.join(format!("python-{id}.pipe"));
+        match Pipe::make(&path) {
+            Ok(pipe) => interpreter.pipe = Some(pipe),
+            Err(error) => {
+                return self.lose(id, &format!("its output pipe cannot be made: {error}"));
+            }
+        }
+        let key = new_key();
+        let until = Some(Instant::now() + MAKING_DEADLINE);
+        self.expected.insert(
+            key.clone(),
+            Expected {
+                promise: Promise::Interpreter(id),
+                until,
+            },
+        );
+        let output = path.to_string_lossy().into_owned();
+        let ask = ToPythonParent::Fork {
+            interpreter: id,
+            key,
+            output,
+            gateway: Gateway { port, token },
+        };
+        let parent = self.children.python_control.as_ref();
+        if parent.is_none_or(|parent| parent.try_send(ask).is_err()) {
+            self.lose(id, "the parent of the Python processes is gone");
+        }
+    }
+
+    pub(super) fn peer_arrived(&mut self, hello: Hello, stream: UnixStream) {
+        let promised = self
+            .expected
+            .remove(&hello.key)
+            .map(|expected| expected.promise);
+        let fits = match (&hello.role, promised) {
+            (Role::Jvm, Some(Promise::Jvm)) | (Role::Python, Some(Promise::Python)) => true,
+            (Role::Interpreter { interpreter }, Some(Promise::Interpreter(id))) => {
+                *interpreter == id && self.interpreters.contains_key(&id)
+            }
+            _ => false,
+        };
+        let limits = self.spec.limits;
+        let answer = match fits {
+            true if hello.is_current() => Answer::Welcome { limits },
+            true => Answer::Refused {
+                reason: "another version of the protocol".to_owned(),
+            },
+            false => Answer::Refused {
+                reason: "nobody is expected with this key".to_owned(),
+            },
+        };
+        // A small message into an empty socket: written at once, or the peer is not worth waiting for.
+        let bytes = frame::encode(&answer, None).unwrap_or_default();
+        let written =
+            nix::unistd::write(&stream, &bytes).is_ok_and(|written| written == bytes.len());
+        if !written || !matches!(answer, Answer::Welcome { .. }) {
+            tracing::warn!("a connection as {:?} was refused", hello.role);
+            return;
+        }
+        match hello.role {
+            Role::Jvm => {
+                self.children.jvm_control =
+                    Some(control::control(stream, self.channels.jvm.clone()))
+            }
+            Role::Python => {
+                self.children.python_control =
+                    Some(control::control(stream, self.channels.python.clone()));
+                self.balance(Language::Python);
+            }
+            Role::Interpreter { interpreter } => {
+                self.interpreter_arrived(interpreter, hello.pid, stream)
+            }
+        }
+    }
+
+    fn interpreter_arrived(&mut self, id: InterpreterId, pid: i32, stream: UnixStream) {
+        let Some(interpreter) = self.interpreters.get_mut(&id) else {
+            return;
+        };
+        let reports = self.channels.interpreters.clone();
+        let pipe = interpreter.pipe.take();
+        if interpreter.language == Language::Python {
+            interpreter.group = Some(pid);
+        }
+        let text_chars_max = self.spec.limits.text_chars_max;
+        interpreter.handle = Some(InterpreterHandle::start(
+            id,
+            stream,
+            pipe,
+            text_chars_max,
+            reports,
+        ));
+        interpreter.phase = Phase::Spare;
+        interpreter.since = Instant::now();
+        let language = interpreter.language;
+        self.spares.made(language);
+        self.balance(language);
+    }
+
+    fn bind(&mut self, id: InterpreterId, context: ContextId) {
+        let Some(interpreter) = self.interpreters.get_mut(&id) else {
+            return;
+        };
+        let Some(held) = self.contexts.get_mut(&context) else {
+            return;
+        };
+        interpreter.phase = Phase::Binding(context);
+        interpreter.since = Instant::now();
+        held.interpreters.insert(interpreter.language, id);
+        if interpreter
+            .handle
+            .as_ref()
+            .is_none_or(|handle| !handle.bind(context))
+        {
+            self.lose(id, "its connection is gone");
+        }
+    }
+
+    pub(super) fn interpreter_said(&mut self, id: InterpreterId, event: InterpreterEvent) {
+        match event {
+            InterpreterEvent::Bound => {
+                let Some(interpreter) = self.interpreters.get_mut(&id) else {
+                    return;
+                };
+                let Phase::Binding(context) = interpreter.phase else {
+                    return;
+                };
+                interpreter.phase = Phase::Idle(context);
+                self.context_has_interpreter(context);
+            }
+            InterpreterEvent::BindFailed(reason) | InterpreterEvent::Broken(reason) => {
+                self.lose(id, &reason)
+            }
+            InterpreterEvent::HungUp => self.hung_up(id),
+            InterpreterEvent::Done {
+                command,
+                ended,
+                restart,
+            } => {
+                let Some(interpreter) = self.interpreters.get_mut(&id) else {
+                    return;
+                };
+                let Phase::Busy(context, running) = interpreter.phase else {
+                    return;
+                };
+                if running != command {
+                    return;
+                }
+                interpreter.phase = Phase::Idle(context);
+                if restart {
+                    self.discard(id);
+                }
+                self.command_ended(context, command, ended);
+            }
+        }
+    }
+
+    /// An interpreter's connection ended. A Python process that died is reaped by its parent, whose word says
+    /// more than the end of a connection: it is awaited for a moment.
+    fn hung_up(&mut self, id: InterpreterId) {
+        let Some(interpreter) = self.interpreters.get_mut(&id) else {
+            return;
+        };
+        if interpreter.language == Language::Python && self.children.python_control.is_some() {
+            interpreter.hung_up = Some(Instant::now());
+        } else {
+            self.lose(id, HUNG_UP);
+        }
+    }
+
+    /// Starts a command on a context's own interpreter. False when the interpreter is not ready for it.
+    pub(super) fn start_on(
+        &mut self,
+        id: InterpreterId,
+        command: CommandId,
+        source: bytes::Bytes,
+    ) -> bool {
+        let Some(interpreter) = self.interpreters.get_mut(&id) else {
+            return false;
+        };
+        let Phase::Idle(context) = interpreter.phase else {
+            return false;
+        };
+        interpreter.phase = Phase::Busy(context, command);
+        interpreter
+            .handle
+            .as_ref()
+            .is_some_and(|handle| handle.execute(command, source))
+    }
+
+    /// Tells whether an interpreter waits for a command.
+    pub(super) fn is_idle(&self, id: InterpreterId) -> bool {
+        self.interpreters
+            .get(&id)
+            .is_some_and(|interpreter| matches!(interpreter.phase, Phase::Idle(_)))
+    }
+
+    /// Interrupts what an interpreter runs, as its language has it.
+    pub(super) fn interrupt(&mut self, id: InterpreterId, context: ContextId) {
+        let Some(interpreter) = self.interpreters.get(&id) else {
+            return;
+        };
+        let in_jvm = interpreter.language != Language::Python;
+        if let Some(group) = interpreter.group {
+            process::signal(group, Signal::SIGINT);
+        }
+        if let Some(jvm) = &self.children.jvm_control {
+            let _ = jvm.try_send(ToJvm::Cancel {
+                context,
+                interpreter: in_jvm.then_some(id),
+            });
+        }
+    }
+
+    /// Tells whether an interpreter is a process of its own, which can be killed.
+    pub(super) fn is_process(&self, id: InterpreterId) -> bool {
+        self.interpreters
+            .get(&id)
+            .is_some_and(|interpreter| interpreter.group.is_some())
+    }
+
+    /// Lets an interpreter go: its connection is closed, its process killed, the JVM drops what it kept for it.
+    /// Nothing is reported.
+    pub(super) fn discard(&mut self, id: InterpreterId) {
+        let Some(interpreter) = self.interpreters.remove(&id) else {
+            return;
+        };
+        if let Some(context) = interpreter
+            .phase
+            .context()
+            .and_then(|context| self.contexts.get_mut(&context))
+        {
+            context.interpreters.retain(|_, own| *own != id);
+        }
+        if let Some(group) = interpreter.group {
+            process::signal_group(group, Signal::SIGKILL);
+        }
+        if let Some(jvm) = &self.children.jvm_control {
+            let _ = jvm.try_send(ToJvm::Forget { interpreter: id });
+        }
+    }
+
+    /// An interpreter is lost, and with it what it ran.
+    pub(super) fn lose(&mut self, id: InterpreterId, reason: &str) {
+        let Some(interpreter) = self.interpreters.get(&id) else {
+            return;
+        };
+        let (language, phase) = (interpreter.language, interpreter.phase);
+        tracing::warn!("interpreter {id} ({language}) is lost: {reason}");
+        self.discard(id);
+        match phase {
+            Phase::Making => {
+                self.spares.failed(language, Instant::now());
+                if let Some(context) = self.spares.next(language) {
+                    self.context_cannot_have(context, language, reason);
+                }
+            }
+            Phase::Binding(context) => self.context_cannot_have(context, language, reason),
+            Phase::Spare | Phase::Idle(_) => {}
+            Phase::Busy(context, command) => self.command_lost(context, command, language, reason),
+        }
+        self.balance(language);
+    }
+
+    pub(super) fn lose_all_python(&mut self, reason: &str) {
+        let python = |(id, other): (&InterpreterId, &Interpreter)| {
+            (other.language == Language::Python).then_some(*id)
+        };
+        for id in self
+            .interpreters
+            .iter()
+            .filter_map(python)
+            .collect::<Vec<_>>()
+        {
+            self.lose(id, reason);
+        }
+    }
+
+    pub(super) fn kill_interpreters(&mut self) {
+        for id in self.interpreters.keys().copied().collect::<Vec<_>>() {
+            self.discard(id);
+        }
+    }
+
+    pub(super) fn check_deadlines(&mut self, now: Instant) {
+        self.check_spark_deadline(now);
+        self.expected
+            .retain(|_, expected| expected.until.is_none_or(|until| now < until));
+        let late = |(id, other): (&InterpreterId, &Interpreter)| {
+            let deadline = match other.phase {
+                Phase::Making => MAKING_DEADLINE,
+                Phase::Binding(_) => BINDING_DEADLINE,
+                Phase::Spare | Phase::Idle(_) | Phase::Busy(..) => return None,
+            };
+            (now.duration_since(other.since) >= deadline).then_some((*id, deadline))
+        };
+        let silent = |(id, other): (&InterpreterId, &Interpreter)| {
+            other
+                .hung_up
+                .is_some_and(|since| now.duration_since(since) >= EXIT_DEADLINE)
+                .then_some(*id)
+        };
+        for id in self
+            .interpreters
+            .iter()
+            .filter_map(silent)
+            .collect::<Vec<_>>()
+        {
+            self.lose(id, HUNG_UP);
+        }
+        for (id, deadline) in self
+            .interpreters
+            .iter()
+            .filter_map(late)
+            .collect::<Vec<_>>()
+        {
+            self.lose(id, &format!("it did not get ready within {deadline:?}"));
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The driver's task: the only owner of contexts, interpreters and children.
+//!
+//! Every event — a request of the server, an answer of an interpreter, the end of a child — is handled here, one
+//! at a time and without waiting. Slow things are tasks of their own that report back. The parts:
+//!
+//! - `children`: the JVM and the Python parent, from start to end.
+//! - `interpreters`: from a wish for one to its binding, and its loss.
+//! - `contexts`: opening, queueing, running, cancelling, closing.
+
+mod children;
+mod contexts;
+mod interpreters;
+
+use std::collections::HashMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use firesteel_api::ContextId;
+use nix::sys::signal::Signal;
+use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::context::Context;
+use crate::control::Control;
+use crate::driver::children::{Child, Children};
+use crate::driver::interpreters::{Expected, Interpreter};
+use crate::events::Events;
+use crate::interpreter::InterpreterEvent;
+use crate::link::{self, Link, LinkEvent, Welcome};
+use crate::listen;
+use crate::process;
+use crate::protocol::VERSION;
+use crate::protocol::interpreters::{FromJvm, FromPythonParent, Hello, InterpreterId};
+use crate::protocol::link::{DriverEvent, HeldContext, ToDriver};
+use crate::spares::Spares;
+use crate::spec::DriverSpec;
+
+/// How many reports of one kind may wait for the driver's task; whoever sends more waits.
+const REPORTS_MAX: usize = 1024;
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long the server may take to acknowledge the last events of a driver that ends by itself.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Runs a driver to its end. Must be called on the main thread, in a runtime of that one thread: the children
+/// are tied to the thread that starts them.
+pub async fn run(spec: DriverSpec) -> io::Result<()> {
+    let generation = format!("{:032x}", rand::random::<u128>());
+    let mark = format!("{}-{generation}", spec.cluster);
+    listen::private_folder(&spec.folder)?;
+    listen::private_folder(&spec.sockets)?;
+    let link_listener = listen::bind(&spec.link_socket())?;
+    let interpreters_listener = listen::bind(&spec.interpreters_socket())?;
+    // Written before any child exists: whoever finds this driver dead can find its children by the mark.
+    std::fs::write(spec.folder.join("mark"), &mark)?;
+
+    let (servers, server_arrivals) = mpsc::channel(16);
+    let (peers, peer_arrivals) = mpsc::channel(REPORTS_MAX);
+    tokio::spawn(listen::greet::<ToDriver>(link_listener, servers));
+    tokio::spawn(listen::greet::<Hello>(interpreters_listener, peers));
+
+    let (channels, inboxes) = channels();
+    let mut driver = Driver {
+        generation,
+        mark,
+        events: Events::default(),
+        channels,
+        contexts: HashMap::new(),
+        interpreters: HashMap::new(),
+        interpreters_made: 0,
+        expected: HashMap::new(),
+        spares: Spares::default(),
+        children: Children::default(),
+        link: None,
+        links_made: 0,
+        alone_since: Instant::now(),
+        ending: None,
+        spec,
+    };
+    driver.start_children();
+    driver
+        .serve(inboxes, server_arrivals, peer_arrivals)
+        .await?;
+    driver.end().await;
+    Ok(())
+}
+
+/// Where tasks report to.
+struct Channels {
+    link: mpsc::Sender<LinkEvent>,
+    jvm: mpsc::Sender<Control<FromJvm>>,
+    python: mpsc::Sender<Control<FromPythonParent>>,
+    interpreters: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
+    exits: mpsc::Sender<(Child, ExitStatus)>,
+}
+
+struct Inboxes {
+    link: mpsc::Receiver<LinkEvent>,
+    jvm: mpsc::Receiver<Control<FromJvm>>,
+    python: mpsc::Receiver<Control<FromPythonParent>>,
+    interpreters: mpsc::Receiver<(InterpreterId, InterpreterEvent)>,
+    exits: mpsc::Receiver<(Child, ExitStatus)>,
+}
+
+fn channels() -> (Channels, Inboxes) {
+    let (link, link_inbox) = mpsc::channel(REPORTS_MAX);
+    let (jvm, jvm_inbox) = mpsc::channel(REPORTS_MAX);
+    let (python, python_inbox) = mpsc::channel(REPORTS_MAX);
+    let (interpreters, interpreters_inbox) = mpsc::channel(REPORTS_MAX);
+    let (exits, exits_inbox) = mpsc::channel(16);
+    (
+        Channels {
+            link,
+            jvm,
+            python,
+            interpreters,
+            exits,
+        },
+        Inboxes {
+            link: link_inbox,
+            jvm: jvm_inbox,
+            python: python_inbox,
+            interpreters: interpreters_inbox,
+            exits: exits_inbox,
+        },
+    )
+}
+
+struct Driver {
+    spec: DriverSpec,
+    generation: String,
+    mark: String,
+    events: Events,
+    channels: Channels,
+    contexts: HashMap<ContextId, Context>,
+    interpreters: HashMap<InterpreterId, Interpreter>,
+    interpreters_made: u64,
+    /// Connections that were promised, by the word they will say.
+    expected: HashMap<String, Expected>,
+    spares: Spares,
+    children: Children,
+    link: Option<Link>,
+    links_made: u64,
+    /// Since when there is no server; meaningless while there is one.
+    alone_since: Instant,
+    /// Since when this driver only waits for its last events to be taken.
+    ending: Option<Instant>,
+}
+
+enum Event {
+    Server(ToDriver, UnixStream),
+    Peer(Hello, UnixStream),
+    Link(LinkEvent),
+    Jvm(Control<FromJvm>),
+    Python(Control<FromPythonParent>),
+    Interpreter(InterpreterId, InterpreterEvent),
+    Exited(Child, ExitStatus),
+    Tick,
+    Stop,
+}
+
+impl Driver {
+    async fn serve(
+        &mut self,
+        mut inboxes: Inboxes,
+        mut servers: mpsc::Receiver<(ToDriver, UnixStream)>,
+        mut peers: mpsc::Receiver<(Hello, UnixStream)>,
+    ) -> io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                biased; // a cancel before more output; a child's last words before its exit
+                _ = terminate.recv() => Event::Stop,
+                _ = interrupt.recv() => Event::Stop,
+                Some(event) = inboxes.link.recv() => Event::Link(event),
+                Some((hello, stream)) = servers.recv() => Event::Server(hello, stream),
+                Some((id, event)) = inboxes.interpreters.recv() => Event::Interpreter(id, event),
+                Some(said) = inboxes.jvm.recv() => Event::Jvm(said),
+                Some(said) = inboxes.python.recv() => Event::Python(said),
+                Some((hello, stream)) = peers.recv() => Event::Peer(hello, stream),
+                Some((child, status)) = inboxes.exits.recv() => Event::Exited(child, status),
+                _ = ticks.tick() => Event::Tick,
+            };
+            if self.handle(event).is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Stop => return ControlFlow::Break(()),
+            Event::Server(hello, stream) => self.server_arrived(hello, stream),
+            Event::Link(LinkEvent::Asked(number, ask, payload)) => {
+                if self.link.as_ref().is_some_and(|link| link.is(number)) {
+                    return self.asked(ask, payload);
+                }
+            }
+            Event::Link(LinkEvent::Ended(number)) => {
+                if self.link.as_ref().is_some_and(|link| link.is(number)) {
+                    tracing::info!("the server went away; waiting for it");
+                    self.link = None;
+                    self.alone_since = Instant::now();
+                }
+            }
+            Event::Peer(hello, stream) => self.peer_arrived(hello, stream),
+            Event::Jvm(said) => self.jvm_said(said),
+            Event::Python(said) => self.python_said(said),
+            Event::Interpreter(id, event) => self.interpreter_said(id, event),
+            Event::Exited(child, status) => self.child_exited(child, status),
+            Event::Tick => return self.tick(),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn server_arrived(&mut self, hello: ToDriver, stream: UnixStream) {
+        let reason = match hello {
+            ToDriver::Hello { version, .. } if version != VERSION => {
+                format!(
+                    "this driver speaks version {VERSION} of the protocol, the server {version}"
+                )
+            }
+            ToDriver::Hello { cluster, .. } if cluster != self.spec.cluster => {
+                format!("this is the driver of cluster {}", self.spec.cluster)
+            }
+            ToDriver::Hello { .. } => {
+                self.links_made += 1;
+                let mut contexts: Vec<HeldContext> = self.contexts.values().map(held).collect();
+                contexts.sort_by_key(|held| held.context);
+                let welcome = Welcome {
+                    cluster: self.spec.cluster.clone(),
+                    generation: self.generation.clone(),
+                    contexts,
+                };
+                let reports = self.channels.link.clone();
+                self.link = Some(Link::start(
+                    self.links_made,
+                    stream,
+                    welcome,
+                    self.events.clone(),
+                    reports,
+                ));
+                return;
+            }
+            _ => "a connection begins with `hello`".to_owned(),
+        };
+        tokio::spawn(link::refuse(stream, reason));
+    }
+
+    fn asked(&mut self, ask: ToDriver, payload: Option<bytes::Bytes>) -> ControlFlow<()> {
+        match ask {
+            ToDriver::Hello { .. } => tracing::warn!("the server said hello twice"),
+            ToDriver::Open { context, language } => self.open(context, language),
+            ToDriver::Execute {
+                context,
+                command,
+                sequence,
+                language,
+            } => {
+                self.execute(
+                    context,
+                    command,
+                    sequence,
+                    language,
+                    payload.unwrap_or_default(),
+                );
+            }
+            ToDriver::Cancel { context, command } => self.cancel(context, command),
+            ToDriver::Close { context } => self.close(context),
+            ToDriver::Ack { event } => {
+                let was_full = self.events.is_full();
+                self.events.acknowledge(event);
+                if was_full && !self.events.is_full() {
+                    self.pump_all();
+                }
+            }
+            ToDriver::Stop {} => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn tick(&mut self) -> ControlFlow<()> {
+        let now = Instant::now();
+        let orphan = Duration::from_secs(self.spec.orphan_seconds);
+        if self.link.is_none() && now.duration_since(self.alone_since) >= orphan {
+            tracing::warn!("no server came for {orphan:?}; ending");
+            return ControlFlow::Break(());
+        }
+        if let Some(since) = self.ending {
+            // With a server there, its word is awaited for a moment only; without one, as long as for any server.
+            let heard = self.events.is_empty();
+            if heard || (self.link.is_some() && now.duration_since(since) >= LAST_WORDS) {
+                return ControlFlow::Break(());
+            }
+        }
+        self.check_deadlines(now);
+        self.press_cancels(now);
+        self.balance_all();
+        ControlFlow::Continue(())
+    }
+
+    fn report(&self, what: DriverEvent) {
+        self.events.push(what, None);
+    }
+
+    /// Ends every child and whatever they left behind, and returns when all are reaped.
+    async fn end(&mut self) {
+        self.link = None;
+        self.end_children().await;
+        for pid in self
+            .interpreters
+            .values()
+            .filter_map(|interpreter| interpreter.group)
+        {
+            process::signal_group(pid, Signal::SIGKILL);
+        }
+        process::sweep(&self.mark);
+        let _ = std::fs::remove_file(self.spec.link_socket());
+        let _ = std::fs::remove_file(self.spec.interpreters_socket());
+        let _ = std::fs::remove_file(self.spec.folder.join("mark"));
+    }
+}
+
+fn held(context: &Context) -> HeldContext {
+    HeldContext {
+        context: context.id,
+        accepted: context.accepted(),
+    }
+}

@@ -1,0 +1,298 @@
+//! One interpreter's connection: a task that runs commands on it and gathers what they print.
+//!
+//! The driver asks through an [`InterpreterHandle`] and hears [`InterpreterEvent`]s. Nothing here decides what runs
+//! next; nothing here knows contexts' queues.
+
+use bytes::Bytes;
+use firesteel_api::results::{Results, ResultsBody};
+use firesteel_api::{CommandId, ContextId};
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+use crate::output::{Pipe, Printed};
+use crate::protocol::frame::{self, FrameError, Message};
+use crate::protocol::interpreters::{FromInterpreter, InterpreterId, Outcome, ToInterpreter};
+
+/// How many requests to one interpreter may wait: it is bound once and runs one command at a time.
+const ASKS_MAX: usize = 8;
+
+/// How many messages of one interpreter are read ahead.
+const READ_AHEAD: usize = 16;
+
+/// A handle to one interpreter. Dropping it closes the connection, which is the order to end.
+#[derive(Debug)]
+pub(crate) struct InterpreterHandle {
+    asks: mpsc::Sender<Ask>,
+}
+
+#[derive(Debug)]
+enum Ask {
+    Bind(ContextId),
+    Execute(CommandId, Bytes),
+}
+
+/// What the driver hears of an interpreter.
+#[derive(Debug)]
+pub(crate) enum InterpreterEvent {
+    /// It belongs to its context.
+    Bound,
+    /// It cannot.
+    BindFailed(String),
+    /// A command ended.
+    Done {
+        /// Which.
+        command: CommandId,
+        /// How.
+        ended: Ended,
+        /// It asks to be replaced.
+        restart: bool,
+    },
+    /// The interpreter closed its connection: most likely its process has ended.
+    HungUp,
+    /// The connection cannot be used any more, and why.
+    Broken(String),
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// With this `results` object.
+    Results(Bytes),
+    /// Because it was asked to.
+    Cancelled,
+}
+
+impl InterpreterHandle {
+    /// Starts the task of a connection whose `hello` was accepted; everything that happens is sent to `reports`.
+    pub(crate) fn start(
+        id: InterpreterId,
+        stream: UnixStream,
+        pipe: Option<Pipe>,
+        text_chars_max: usize,
+        reports: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
+    ) -> Self {
+        let (asks, inbox) = mpsc::channel(ASKS_MAX);
+        let (reader, writer) = stream.into_split();
+        let task = Task {
+            inbox,
+            writer,
+            pipe,
+            printed: Printed::new(text_chars_max),
+            running: None,
+        };
+        tokio::spawn(async move {
+            let last = task.run(read_ahead(reader), id, &reports).await;
+            // A driver that is gone needs no report.
+            let _ = reports.send((id, last)).await;
+        });
+        Self { asks }
+    }
+
+    /// Gives the interpreter to a context. False when its task is gone.
+    pub(crate) fn bind(&self, context: ContextId) -> bool {
+        self.asks.try_send(Ask::Bind(context)).is_ok()
+    }
+
+    /// Runs a command. False when its task is gone.
+    pub(crate) fn execute(&self, command: CommandId, source: Bytes) -> bool {
+        self.asks.try_send(Ask::Execute(command, source)).is_ok()
+    }
+}
+
+type Incoming = Result<Option<Message<FromInterpreter>>, FrameError>;
+
+/// Reads in a task of its own: reading a message is not cancel-safe, choosing between messages must be.
+fn read_ahead(reader: OwnedReadHalf) -> mpsc::Receiver<Incoming> {
+    let (tx, rx) = mpsc::channel(READ_AHEAD);
+    tokio::spawn(async move {
+        let mut reader = BufReader::new(reader);
+        loop {
+            let incoming = frame::read(&mut reader).await;
+            let over = !matches!(incoming, Ok(Some(_)));
+            if tx.send(incoming).await.is_err() || over {
+                return;
+            }
+        }
+    });
+    rx
+}
+
+struct Task {
+    inbox: mpsc::Receiver<Ask>,
+    writer: OwnedWriteHalf,
+    pipe: Option<Pipe>,
+    printed: Printed,
+    running: Option<CommandId>,
+}
+
+enum Next {
+    Ask(Option<Ask>),
+    Message(Incoming),
+    Printed(std::io::Result<()>),
+}
+
+impl Task {
+    /// Serves the connection to its end and returns how it ended.
+    async fn run(
+        mut self,
+        mut messages: mpsc::Receiver<Incoming>,
+        id: InterpreterId,
+        reports: &mpsc::Sender<(InterpreterId, InterpreterEvent)>,
+    ) -> InterpreterEvent {
+        if let Some(pipe) = &self.pipe {
+            pipe.unlink();
+        }
+        loop {
+            let next = tokio::select! {
+                biased;
+                ask = self.inbox.recv() => Next::Ask(ask),
+                message = messages.recv() => Next::Message(message.unwrap_or(Ok(None))),
+                read = read_pipe(self.pipe.as_ref(), &mut self.printed) => Next::Printed(read),
+            };
+            let event = match next {
+                Next::Ask(None) | Next::Message(Ok(None)) => return InterpreterEvent::HungUp,
+                Next::Ask(Some(ask)) => match self.ask(ask).await {
+                    Ok(()) => continue,
+                    // It does not read any more: the end of its connection is on its way.
+                    Err(_) => return InterpreterEvent::HungUp,
+                },
+                Next::Printed(Ok(())) => continue,
+                Next::Printed(Err(error)) => {
+                    return InterpreterEvent::Broken(format!("its output cannot be read: {error}"));
+                }
+                Next::Message(Err(FrameError::Io(_))) => return InterpreterEvent::HungUp,
+                Next::Message(Err(error)) => return InterpreterEvent::Broken(broken(&error)),
+                Next::Message(Ok(Some(message))) => match self.heard(message) {
+                    Ok(None) => continue,
+                    Ok(Some(event)) => event,
+                    Err(reason) => return InterpreterEvent::Broken(reason),
+                },
+            };
+            if reports.send((id, event)).await.is_err() {
+                return InterpreterEvent::HungUp;
+            }
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) -> std::io::Result<()> {
+        match ask {
+            Ask::Bind(context) => {
+                frame::write(&mut self.writer, &ToInterpreter::Bind { context }, None).await
+            }
+            Ask::Execute(command, source) => {
+                // What came since the last command ended is nobody's.
+                if let Some(pipe) = &self.pipe {
+                    pipe.drain(&mut self.printed)?;
+                }
+                self.printed.clear();
+                self.running = Some(command);
+                frame::write(
+                    &mut self.writer,
+                    &ToInterpreter::Execute { command },
+                    Some(&source),
+                )
+                .await
+            }
+        }
+    }
+
+    fn heard(
+        &mut self,
+        message: Message<FromInterpreter>,
+    ) -> Result<Option<InterpreterEvent>, String> {
+        match message.head {
+            FromInterpreter::Bound {} => Ok(Some(InterpreterEvent::Bound)),
+            FromInterpreter::BindFailed { reason } => {
+                Ok(Some(InterpreterEvent::BindFailed(reason)))
+            }
+            FromInterpreter::Output {} => {
+                if self.running.is_some() {
+                    self.printed.push(&message.payload.unwrap_or_default());
+                }
+                Ok(None)
+            }
+            FromInterpreter::Done {
+                command,
+                outcome,
+                alone,
+                restart,
+            } => {
+                if self.running.take() != Some(command) {
+                    return Err("it answered for a command that it does not run".to_owned());
+                }
+                let ended = self.ended(outcome, alone, message.payload.unwrap_or_default())?;
+                Ok(Some(InterpreterEvent::Done {
+                    command,
+                    ended,
+                    restart,
+                }))
+            }
+        }
+    }
+
+    fn ended(&mut self, outcome: Outcome, alone: bool, payload: Bytes) -> Result<Ended, String> {
+        if let Some(pipe) = &self.pipe {
+            pipe.drain(&mut self.printed)
+                .map_err(|error| format!("its output cannot be read: {error}"))?;
+        }
+        if alone {
+            self.printed.clear();
+        }
+        let results = match outcome {
+            Outcome::Cancelled => return Ok(Ended::Cancelled),
+            Outcome::Text => self.text(&payload),
+            Outcome::Table | Outcome::Error => checked(payload)?,
+            Outcome::Images => self.images(payload)?,
+        };
+        Ok(Ended::Results(Bytes::from(results.as_json().to_owned())))
+    }
+
+    fn text(&mut self, echo: &[u8]) -> Results {
+        if !echo.is_empty() {
+            self.printed.end_line();
+        }
+        self.printed.push(echo);
+        let (text, truncated) = self.printed.take();
+        ResultsBody::Text {
+            data: text.trim_end_matches(['\n', '\r']).to_owned(),
+            truncated,
+        }
+        .into()
+    }
+
+    fn images(&mut self, payload: Bytes) -> Result<Results, String> {
+        let (text, _) = self.printed.take();
+        let text = text.trim_end_matches(['\n', '\r']);
+        match checked(payload)?.parse() {
+            Ok(ResultsBody::Images {
+                file_names,
+                data: None,
+            }) if !text.is_empty() => Ok(ResultsBody::Images {
+                file_names,
+                data: Some(text.to_owned()),
+            }
+            .into()),
+            Ok(body) => Ok(body.into()),
+            Err(error) => Err(format!("its result is not one of this protocol: {error}")),
+        }
+    }
+}
+
+async fn read_pipe(pipe: Option<&Pipe>, printed: &mut Printed) -> std::io::Result<()> {
+    match pipe {
+        Some(pipe) => pipe.read(printed).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn checked(payload: Bytes) -> Result<Results, String> {
+    let text =
+        String::from_utf8(payload.into()).map_err(|_| "its result is not UTF-8".to_owned())?;
+    Results::from_json(text).map_err(|error| format!("its result is not JSON: {error}"))
+}
+
+fn broken(error: &FrameError) -> String {
+    format!("something other than the interpreter's own answers came over its connection ({error})")
+}

@@ -1,0 +1,108 @@
+//! The connection to the server: events out, requests in. At most one at a time; a newer one ends the older.
+
+use firesteel_api::ClusterId;
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use bytes::Bytes;
+
+use crate::events::Events;
+use crate::protocol::VERSION;
+use crate::protocol::frame;
+use crate::protocol::link::{FromDriver, HeldContext, ToDriver};
+
+/// What a connection brings. The number tells connections apart: a late word of an old one is dropped.
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    /// The server asks something.
+    Asked(u64, ToDriver, Option<Bytes>),
+    /// The connection is over.
+    Ended(u64),
+}
+
+/// One connection to the server. Dropping it closes the connection.
+pub(crate) struct Link {
+    number: u64,
+    tasks: [AbortHandle; 2],
+}
+
+/// What a driver says of itself in its `welcome`.
+pub(crate) struct Welcome {
+    pub(crate) cluster: ClusterId,
+    pub(crate) generation: String,
+    pub(crate) contexts: Vec<HeldContext>,
+}
+
+impl Link {
+    /// Answers a `hello` and starts the connection: every event that was not acknowledged is sent, then each new one.
+    pub(crate) fn start(
+        number: u64,
+        stream: UnixStream,
+        welcome: Welcome,
+        events: Events,
+        reports: mpsc::Sender<LinkEvent>,
+    ) -> Self {
+        let (reader, mut writer) = stream.into_split();
+        let sending = tokio::spawn({
+            let reports = reports.clone();
+            async move {
+                let welcome = FromDriver::Welcome {
+                    version: VERSION,
+                    cluster: welcome.cluster,
+                    generation: welcome.generation,
+                    pid: i32::try_from(std::process::id()).unwrap_or_default(),
+                    contexts: welcome.contexts,
+                };
+                let mut sent = 0;
+                let mut written = frame::write(&mut writer, &welcome, None).await;
+                while written.is_ok() {
+                    let event = events.after(sent).await;
+                    sent = event.number;
+                    let head = FromDriver::Event {
+                        event: event.number,
+                        what: event.what,
+                    };
+                    written = frame::write(&mut writer, &head, event.payload.as_deref()).await;
+                }
+                let _ = reports.send(LinkEvent::Ended(number)).await;
+            }
+        });
+        let receiving = tokio::spawn(async move {
+            let mut reader = BufReader::new(reader);
+            while let Ok(Some(message)) = frame::read::<ToDriver, _>(&mut reader).await {
+                if reports
+                    .send(LinkEvent::Asked(number, message.head, message.payload))
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            let _ = reports.send(LinkEvent::Ended(number)).await;
+        });
+        Self {
+            number,
+            tasks: [sending.abort_handle(), receiving.abort_handle()],
+        }
+    }
+
+    /// Tells whether this is the connection of that number.
+    pub(crate) fn is(&self, number: u64) -> bool {
+        self.number == number
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Refuses a `hello` that does not fit.
+pub(crate) async fn refuse(mut stream: UnixStream, reason: String) {
+    let _ = frame::write(&mut stream, &FromDriver::Refused { reason }, None).await;
+}

@@ -1,0 +1,293 @@
+//! What the driver and its interpreters say to each other over `interpreters.sock`.
+
+use firesteel_api::{CommandId, ContextId, Language};
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::VERSION;
+
+/// Numbers one interpreter, for the life of its driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InterpreterId(pub u64);
+
+impl TryFrom<String> for InterpreterId {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<InterpreterId> for String {
+    fn from(id: InterpreterId) -> Self {
+        id.0.to_string()
+    }
+}
+
+impl std::fmt::Display for InterpreterId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The one line of JSON that a child finds on its standard input.
+#[derive(Debug, Serialize)]
+pub struct Launch<'a> {
+    /// The path of the socket to connect to.
+    pub socket: &'a str,
+    /// The word to say in its `hello`.
+    pub key: &'a str,
+    /// What `DATABRICKS_RUNTIME_VERSION` says.
+    pub runtime_version: &'a str,
+    /// Spark's configuration; empty for a child that is not the JVM.
+    pub conf: &'a std::collections::BTreeMap<String, String>,
+    /// The folder of the classes that Scala interpreters make.
+    pub repl_dir: &'a str,
+}
+
+/// Bounds that an interpreter keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultLimits {
+    /// Rows of a table.
+    pub rows_max: usize,
+    /// Bytes of a table's JSON.
+    pub table_bytes_max: usize,
+    /// Characters of a text.
+    pub text_chars_max: usize,
+}
+
+/// The first message of every connection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "hello")]
+pub struct Hello {
+    /// Must be [`VERSION`].
+    pub version: u32,
+    /// Who speaks.
+    #[serde(flatten)]
+    pub role: Role,
+    /// The word that the driver gave for this connection.
+    pub key: String,
+    /// The process that speaks.
+    pub pid: i32,
+}
+
+impl Hello {
+    /// Tells whether the peer speaks this version.
+    pub fn is_current(&self) -> bool {
+        self.version == VERSION
+    }
+}
+
+/// Who connects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Role {
+    /// The JVM's control connection.
+    Jvm,
+    /// The parent that Python interpreters are forked from.
+    Python,
+    /// One interpreter.
+    Interpreter {
+        /// Which.
+        interpreter: InterpreterId,
+    },
+}
+
+/// The driver's answer to a `hello`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    /// Go on.
+    Welcome {
+        /// Bounds to keep.
+        limits: ResultLimits,
+    },
+    /// The connection is closed after this.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// From the driver to the JVM's control connection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToJvm {
+    /// Make an interpreter.
+    Open {
+        /// Its number.
+        interpreter: InterpreterId,
+        /// `scala` or `sql`.
+        language: Language,
+        /// The word for its connection.
+        key: String,
+    },
+    /// Make a py4j server for one Python interpreter.
+    Gateway {
+        /// Its number.
+        interpreter: InterpreterId,
+    },
+    /// Stop what a context runs.
+    Cancel {
+        /// The context.
+        context: ContextId,
+        /// The interpreter to interrupt, where it is the JVM's.
+        interpreter: Option<InterpreterId>,
+    },
+    /// Drop an interpreter that is gone.
+    Forget {
+        /// Its number.
+        interpreter: InterpreterId,
+    },
+    /// Drop a context's session.
+    CloseContext {
+        /// The context.
+        context: ContextId,
+    },
+}
+
+/// From the JVM's control connection to the driver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromJvm {
+    /// The SparkContext is up.
+    SparkReady {
+        /// Such as `4.3.0`.
+        spark_version: String,
+        /// Such as `2.13.18`.
+        scala_version: String,
+        /// Such as `local[*]`.
+        master: String,
+        /// Spark's application id.
+        app_id: String,
+        /// Spark's own page, where it is on.
+        ui_url: Option<String>,
+    },
+    /// It will not come up.
+    SparkFailed {
+        /// Why.
+        reason: String,
+    },
+    /// It ended under us.
+    SparkStopped {
+        /// Why.
+        reason: String,
+    },
+    /// An interpreter could not be made.
+    OpenFailed {
+        /// Its number.
+        interpreter: InterpreterId,
+        /// Why.
+        reason: String,
+    },
+    /// A py4j server listens on 127.0.0.1.
+    GatewayReady {
+        /// The Python interpreter it is for.
+        interpreter: InterpreterId,
+        /// Its port.
+        port: u16,
+        /// Its secret.
+        token: String,
+    },
+}
+
+/// Where a Python interpreter finds its py4j server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Gateway {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// The secret.
+    pub token: String,
+}
+
+/// From the driver to the Python parent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToPythonParent {
+    /// Fork one interpreter.
+    Fork {
+        /// Its number.
+        interpreter: InterpreterId,
+        /// The word for its connection.
+        key: String,
+        /// The named pipe that becomes its descriptors 1 and 2.
+        output: String,
+        /// Its way into the JVM.
+        gateway: Gateway,
+    },
+}
+
+/// From the Python parent to the driver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromPythonParent {
+    /// A child ended and was reaped. One of the two numbers is null.
+    Exited {
+        /// The child.
+        interpreter: InterpreterId,
+        /// Its exit status.
+        status: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+    },
+}
+
+/// From the driver to an interpreter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToInterpreter {
+    /// It belongs to this context from now on.
+    Bind {
+        /// The context.
+        context: ContextId,
+    },
+    /// Run the source in the payload.
+    Execute {
+        /// The command.
+        command: CommandId,
+    },
+}
+
+/// From an interpreter to the driver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromInterpreter {
+    /// It is its context's.
+    Bound {},
+    /// It cannot be.
+    BindFailed {
+        /// Why.
+        reason: String,
+    },
+    /// What the code printed, in the payload.
+    Output {},
+    /// A command ended.
+    Done {
+        /// Which.
+        command: CommandId,
+        /// What the payload is.
+        outcome: Outcome,
+        /// A text that stands alone: what was printed is dropped.
+        #[serde(default)]
+        alone: bool,
+        /// The interpreter asks to be replaced by a fresh one.
+        #[serde(default)]
+        restart: bool,
+    },
+}
+
+/// How a command ended, and so what the payload of its `done` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The echo, as text.
+    Text,
+    /// A `results` object with rows.
+    Table,
+    /// A `results` object with pictures.
+    Images,
+    /// A `results` object with an error.
+    Error,
+    /// No payload: the code stopped because it was asked to.
+    Cancelled,
+}

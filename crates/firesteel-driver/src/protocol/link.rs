@@ -1,0 +1,161 @@
+//! What the server and the driver say to each other over `driver.sock`.
+
+use firesteel_api::{ClusterId, CommandId, ContextId, Language};
+use serde::{Deserialize, Serialize};
+
+/// From the server to the driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToDriver {
+    /// The first message of a connection.
+    Hello {
+        /// Must be [`crate::protocol::VERSION`].
+        version: u32,
+        /// Must be the driver's own.
+        cluster: ClusterId,
+    },
+    /// Make a context; asking again changes nothing.
+    Open {
+        /// The context.
+        context: ContextId,
+        /// The language to have ready first.
+        language: Language,
+    },
+    /// Queue the source in the payload.
+    Execute {
+        /// The context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+        /// 1, 2, 3 … in the context: what was taken before is passed over.
+        sequence: u64,
+        /// The language of the source.
+        language: Language,
+    },
+    /// Stop a command.
+    Cancel {
+        /// The context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+    },
+    /// End a context.
+    Close {
+        /// The context.
+        context: ContextId,
+    },
+    /// Every event up to this one is in the store.
+    Ack {
+        /// Its number.
+        event: u64,
+    },
+    /// End everything and exit.
+    Stop {},
+}
+
+/// From the driver to the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromDriver {
+    /// The answer to `hello`: what the driver holds.
+    Welcome {
+        /// The protocol's version.
+        version: u32,
+        /// The cluster.
+        cluster: ClusterId,
+        /// A word that no other life of this driver has.
+        generation: String,
+        /// Its process.
+        pid: i32,
+        /// Its contexts.
+        contexts: Vec<HeldContext>,
+    },
+    /// The answer to a `hello` that does not fit.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// Something happened.
+    Event {
+        /// 1, 2, 3 … for the life of the driver.
+        event: u64,
+        /// What.
+        #[serde(flatten)]
+        what: DriverEvent,
+    },
+}
+
+/// One context that a driver holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldContext {
+    /// The context.
+    pub context: ContextId,
+    /// The sequence number of the last command it took.
+    pub accepted: u64,
+}
+
+/// What a driver reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum DriverEvent {
+    /// Spark is up.
+    Ready {
+        /// Such as `4.3.0`.
+        spark_version: String,
+        /// Such as `2.13.18`.
+        scala_version: String,
+        /// Such as `local[*]`.
+        master: String,
+        /// Spark's application id.
+        app_id: String,
+        /// Spark's own page, where it is on.
+        ui_url: Option<String>,
+    },
+    /// Spark did not come up or is gone, and every context with it.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// A context takes commands.
+    ContextRunning {
+        /// The context.
+        context: ContextId,
+    },
+    /// A context is lost.
+    ContextFailed {
+        /// The context.
+        context: ContextId,
+        /// Why.
+        reason: String,
+    },
+    /// A command runs.
+    Started {
+        /// Its context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+    },
+    /// A command ended; the payload is its `results` object.
+    Finished {
+        /// Its context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+    },
+    /// A command's code has stopped because it was asked to.
+    Cancelled {
+        /// Its context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+    },
+    /// The engine failed under a command.
+    Lost {
+        /// Its context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+        /// Why.
+        reason: String,
+    },
+}

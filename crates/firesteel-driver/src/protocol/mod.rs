@@ -1,0 +1,12 @@
+//! The protocol of both links, as `docs/protocol.md` describes it.
+//!
+//! - `frame`: bytes on a socket to messages and back, with every bound.
+//! - `interpreters`: what the driver and its interpreters say to each other.
+//! - `link`: what the server and the driver say to each other.
+
+pub mod frame;
+pub mod interpreters;
+pub mod link;
+
+/// The version that the first message of every connection carries.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,134 @@
+//! The class-data archive that the driver's JVM starts from, made once by a training run.
+//!
+//! It is a help, not a need: without it the JVM only starts more slowly. So a failure is told and remembered, and the
+//! start goes on.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
+
+use tracing::warn;
+
+use super::child::Run;
+use super::lock::Lock;
+use super::spark::Spark;
+use super::{Runtime, RuntimeError, Say, digest, launch};
+
+/// The class among our sources that does once what a driver does at its start.
+const TRAIN: &str = "firesteel.Train";
+/// A training run takes some 30 s, and several times that on a busy machine.
+const TRAIN_TIME: Duration = Duration::from_secs(300);
+/// How long a failure is believed, so that not every start pays for it.
+const FAILURE_BELIEVED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How much of what a failed run said is kept.
+const TAIL_LINES: usize = 20;
+
+/// Returns the archive for `runtime` and the `jar` of [`ensure_jar`](super::jvm_jar::ensure_jar), made first if it is
+/// not beside the jar. `None` if it cannot be made: the reason goes to the log, and to a file beside the jar.
+pub async fn ensure_archive(runtime: &Runtime, jar: &Path, say: Say<'_>) -> Option<PathBuf> {
+    match ensure(runtime, jar, say).await {
+        Ok(archive) => archive,
+        Err(error) => {
+            warn!("starting without a class-data archive: {error}");
+            None
+        }
+    }
+}
+
+async fn ensure(
+    runtime: &Runtime,
+    jar: &Path,
+    say: Say<'_>,
+) -> Result<Option<PathBuf>, RuntimeError> {
+    let folder = jar.parent().unwrap_or(Path::new("."));
+    let key = key(runtime, jar)?;
+    let archive = folder.join(format!("archive-{key}.jsa"));
+    let failed = archive.with_extension("failed");
+    if archive.is_file() {
+        return Ok(Some(archive));
+    }
+    if failed_lately(&failed) {
+        return Ok(None);
+    }
+    let _lock = Lock::take(&folder.join("archive.lock"), say).await?;
+    if archive.is_file() {
+        return Ok(Some(archive));
+    }
+    say("making the class-data archive that Spark starts from (once)");
+    let work = folder.join("training");
+    let aside = work.join("archive.jsa");
+    let clear = || match fs::remove_dir_all(&work) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(RuntimeError::io("remove", &work, source))
+        }
+        _ => Ok(()),
+    };
+    clear()?;
+    fs::create_dir_all(&work).map_err(|source| RuntimeError::io("make", &work, source))?;
+
+    let mut run = Run::new(runtime.java())
+        .args(launch::flags())
+        .args([format!("-XX:ArchiveClassesAtExit={}", aside.display())])
+        .args([format!("-Djava.io.tmpdir={}", work.display())])
+        .args([
+            "-cp".to_owned(),
+            launch::class_path(runtime, jar, &[])?,
+            TRAIN.to_owned(),
+        ])
+        .args([&work])
+        .without(&["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"])
+        .inside(&work)
+        .deadline(TRAIN_TIME);
+    for (name, value) in launch::environment(runtime) {
+        run = run.env(name, value);
+    }
+    let ended = run.to_end(&mut |_| {}).await;
+    let ended = ended.map_err(|source| RuntimeError::Run {
+        program: runtime.java(),
+        source,
+    })?;
+    let made = ended.success() && aside.is_file();
+    if made {
+        fs::rename(&aside, &archive)
+            .map_err(|source| RuntimeError::io("put in place", &archive, source))?;
+        let _ = fs::remove_file(&failed);
+    } else {
+        let reason = ended.tail(TAIL_LINES);
+        warn!(
+            "starting without a class-data archive, as the training run failed: {}",
+            ended.tail(1)
+        );
+        fs::write(&failed, reason).map_err(|source| RuntimeError::io("write", &failed, source))?;
+    }
+    clear()?;
+    Ok(made.then_some(archive))
+}
+
+/// Changes with all that an archive depends on: Java, the flags, and each jar's name, size and time.
+fn key(runtime: &Runtime, jar: &Path) -> Result<String, RuntimeError> {
+    let mut parts = vec![
+        runtime.java_version.clone(),
+        runtime.java_home.display().to_string(),
+    ];
+    parts.extend(launch::flags());
+    for jar in [jar.to_path_buf()]
+        .into_iter()
+        .chain(Spark::jars(&runtime.spark_home)?)
+    {
+        let facts =
+            fs::metadata(&jar).map_err(|source| RuntimeError::io("look at", &jar, source))?;
+        let time = facts
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        parts.push(format!("{} {} {:?}", jar.display(), facts.len(), time));
+    }
+    Ok(digest(parts.iter().map(String::as_bytes)))
+}
+
+fn failed_lately(path: &Path) -> bool {
+    let age = fs::metadata(path)
+        .and_then(|facts| facts.modified())
+        .map(|time| time.elapsed().unwrap_or_default());
+    age.is_ok_and(|age| age < FAILURE_BELIEVED)
+}

@@ -1,0 +1,85 @@
+//! What a driver is told when it is started: one JSON file, written by the server with mode 0600.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use firesteel_api::ClusterId;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::interpreters::ResultLimits;
+
+/// Everything a driver needs to know. Paths are absolute.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DriverSpec {
+    /// The cluster it is for.
+    pub cluster: ClusterId,
+    /// The cluster's folder: logs and the files of running interpreters.
+    pub folder: PathBuf,
+    /// The folder of the sockets, short enough for a socket's path (108 bytes on Linux).
+    pub sockets: PathBuf,
+    /// The program that starts Spark's JVM, and its arguments.
+    pub jvm: CommandSpec,
+    /// The program that starts the Python parent, and its arguments.
+    pub python: CommandSpec,
+    /// Spark's configuration.
+    pub conf: BTreeMap<String, String>,
+    /// What `DATABRICKS_RUNTIME_VERSION` says.
+    pub runtime_version: String,
+    /// Bounds of results.
+    pub limits: ResultLimits,
+    /// How many spare interpreters of each language are kept.
+    pub spares: SpareCounts,
+    /// How long the driver waits for a server that went away, in seconds.
+    pub orphan_seconds: u64,
+}
+
+/// A child process: an argument vector, never a shell's line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommandSpec {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What is set in its environment beside the driver's own.
+    pub env: BTreeMap<String, String>,
+}
+
+/// How many spare interpreters of each language are kept warm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpareCounts {
+    /// Scala: the dearest to make, 1 to 4 s and some 15 MB each.
+    pub scala: usize,
+    /// Python: some 100 ms and 26 MB each.
+    pub python: usize,
+    /// SQL: a thread.
+    pub sql: usize,
+}
+
+impl Default for SpareCounts {
+    fn default() -> Self {
+        Self {
+            scala: 1,
+            python: 2,
+            sql: 1,
+        }
+    }
+}
+
+impl DriverSpec {
+    /// Reads a specification.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+
+    /// The socket that the server connects to.
+    pub fn link_socket(&self) -> PathBuf {
+        self.sockets.join("driver.sock")
+    }
+
+    /// The socket that interpreters connect to.
+    pub fn interpreters_socket(&self) -> PathBuf {
+        self.sockets.join("interpreters.sock")
+    }
+}

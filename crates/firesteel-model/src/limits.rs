@@ -1,0 +1,159 @@
+//! Every bound that a user can meet, by name, with its default. The values are those of the reference, section 6.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Contexts of one cluster.
+pub const CONTEXTS_MAX: usize = 150;
+/// Commands that wait in one context.
+pub const QUEUE_MAX: usize = 1_000;
+/// The source text of one command.
+pub const COMMAND_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// Rows of one table.
+pub const ROWS_MAX: usize = 10_000;
+/// One table, as JSON.
+pub const TABLE_BYTES_MAX: usize = 2_000_000;
+/// The text of one result.
+pub const TEXT_CHARS_MAX: usize = 50_000;
+/// How long a status call is held while there is nothing new to say.
+pub const HOLD_MAX: Duration = Duration::from_secs(2);
+
+/// The bounds of one server: the defaults above, changed where the configuration file says so.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Contexts of one cluster.
+    pub contexts_max: usize,
+    /// Commands that wait in one context.
+    pub queue_max: usize,
+    /// The source text of one command.
+    pub command_bytes_max: usize,
+    /// Rows of one table.
+    pub rows_max: usize,
+    /// One table, as JSON.
+    pub table_bytes_max: usize,
+    /// The text of one result.
+    pub text_chars_max: usize,
+    /// How long a status call is held while there is nothing new to say.
+    pub hold_max_ms: u64,
+}
+
+/// A bound outside the range in which the server works.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`limits.{name}` is {value}; it must be from {min} to {max}")]
+pub struct BadLimit {
+    /// The key.
+    pub name: &'static str,
+    /// What was given.
+    pub value: u64,
+    /// The least that works.
+    pub min: u64,
+    /// The most that works.
+    pub max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            contexts_max: CONTEXTS_MAX,
+            queue_max: QUEUE_MAX,
+            command_bytes_max: COMMAND_BYTES_MAX,
+            rows_max: ROWS_MAX,
+            table_bytes_max: TABLE_BYTES_MAX,
+            text_chars_max: TEXT_CHARS_MAX,
+            hold_max_ms: 2_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Refuses the first bound that is outside its range.
+    ///
+    /// Bytes and characters end at what a payload frame of the protocol holds, and a hold at what the least patient
+    /// client waits for an answer (5 s), with a second to spare. A hold of 0 answers every status call at once.
+    pub fn check(&self) -> Result<(), BadLimit> {
+        const BULK_MAX: u64 = 48 * 1024 * 1024;
+        let bounds = [
+            ("contexts_max", self.contexts_max as u64, 1, 10_000),
+            ("queue_max", self.queue_max as u64, 1, 100_000),
+            (
+                "command_bytes_max",
+                self.command_bytes_max as u64,
+                1,
+                BULK_MAX,
+            ),
+            ("rows_max", self.rows_max as u64, 1, 10_000_000),
+            (
+                "table_bytes_max",
+                self.table_bytes_max as u64,
+                1_000,
+                BULK_MAX,
+            ),
+            // A character is at most four bytes; as JSON, six for one that is escaped.
+            (
+                "text_chars_max",
+                self.text_chars_max as u64,
+                1,
+                BULK_MAX / 6,
+            ),
+            ("hold_max_ms", self.hold_max_ms, 0, 4_000),
+        ];
+        match bounds
+            .into_iter()
+            .find(|(_, value, min, max)| value < min || value > max)
+        {
+            Some((name, value, min, max)) => Err(BadLimit {
+                name,
+                value,
+                min,
+                max,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns how long a status call is held.
+    pub fn hold_max(&self) -> Duration {
+        Duration::from_millis(self.hold_max_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_is_the_default() {
+        let limits: Limits = serde_json::from_str(r#"{"rows_max": 1000}"#).unwrap();
+        assert_eq!(
+            limits,
+            Limits {
+                rows_max: 1000,
+                ..Limits::default()
+            }
+        );
+        assert_eq!(limits.check(), Ok(()));
+        assert_eq!(limits.hold_max(), HOLD_MAX);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let refused = serde_json::from_str::<Limits>(r#"{"row_max": 1000}"#).unwrap_err();
+        assert!(refused.to_string().contains("row_max"), "{refused}");
+    }
+
+    #[test]
+    fn a_bound_out_of_range_is_refused_by_name() {
+        let refused = Limits {
+            hold_max_ms: 60_000,
+            ..Limits::default()
+        }
+        .check()
+        .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "`limits.hold_max_ms` is 60000; it must be from 0 to 4000"
+        );
+    }
+}
