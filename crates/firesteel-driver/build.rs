@@ -7,18 +7,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?)
-        .join("interpreters");
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("interpreters");
     let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?).join("interpreters.rs");
 
     let mut text = String::new();
     table(&mut text, "SCALA", &root.join("scala"), "scala")?;
-    table(
-        &mut text,
-        "PYTHON",
-        &root.join("python/firesteel_python"),
-        "py",
-    )?;
+    table(&mut text, "PYTHON", &root.join("python/firesteel_python"), "py")?;
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", root.display());
     fs::write(out, text)
@@ -32,10 +26,7 @@ fn table(text: &mut String, name: &str, folder: &Path, extension: &str) -> io::R
     let _ = writeln!(text, "static {name}: &[Source] = &[");
     for file in files {
         let below = file.strip_prefix(folder).map_err(io::Error::other)?;
-        let _ = writeln!(
-            text,
-            "    Source {{ name: {below:?}, text: include_str!({file:?}) }},"
-        );
+        let _ = writeln!(text, "    Source {{ name: {below:?}, text: include_str!({file:?}) }},");
     }
     let _ = writeln!(text, "];");
     Ok(())

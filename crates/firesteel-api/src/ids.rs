@@ -16,10 +16,7 @@ pub struct BadId {
 
 impl BadId {
     fn new(kind: &'static str, text: &str) -> Self {
-        Self {
-            kind,
-            text: text.chars().take(80).collect(),
-        }
+        Self { kind, text: text.chars().take(80).collect() }
     }
 }
 
@@ -64,9 +61,7 @@ impl ContextId {
     /// Makes a new identifier: 42 bits of Unix milliseconds, then 21 random bits. It has the 19 digits of
     /// the service's own, fits a signed 64-bit column until 2109 and sorts by time.
     pub fn generate() -> Self {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX) & ((1 << 42) - 1);
         Self((millis << 21) | u64::from(rand::random::<u32>() >> 11))
     }
@@ -76,8 +71,7 @@ impl FromStr for ContextId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let digits =
-            !text.is_empty() && text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit());
+        let digits = !text.is_empty() && text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse::<u64>() {
             Ok(number) if digits && number <= i64::MAX as u64 => Ok(Self(number)),
             _ => Err(BadId::new("context", text)),
@@ -161,12 +155,7 @@ mod tests {
         for bad in ["", "-1", "+1", "1e3", "99999999999999999999", "0x10", " 1"] {
             assert!(bad.parse::<ContextId>().is_err(), "{bad}");
         }
-        for bad in [
-            "",
-            "1",
-            "{3a601163-d3c7-40f9-9c61-deb92c7a2c9d}",
-            "3a601163d3c740f99c61deb92c7a2c9d",
-        ] {
+        for bad in ["", "1", "{3a601163-d3c7-40f9-9c61-deb92c7a2c9d}", "3a601163d3c740f99c61deb92c7a2c9d"] {
             assert!(bad.parse::<CommandId>().is_err(), "{bad}");
         }
     }
@@ -174,10 +163,7 @@ mod tests {
     #[test]
     fn ids_travel_as_strings() {
         let id: ContextId = "3558513128163162828".parse().unwrap();
-        assert_eq!(
-            serde_json::to_string(&id).unwrap(),
-            "\"3558513128163162828\""
-        );
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"3558513128163162828\"");
         assert!(serde_json::from_str::<ContextId>("\"x\"").is_err());
     }
 }

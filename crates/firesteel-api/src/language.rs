@@ -50,9 +50,7 @@ impl FromStr for Language {
 
     /// Case does not matter: some clients send `Scala`.
     fn from_str(text: &str) -> Result<Self, UnknownLanguage> {
-        let known = Self::ALL
-            .into_iter()
-            .find(|language| language.as_str().eq_ignore_ascii_case(text.trim()));
+        let known = Self::ALL.into_iter().find(|language| language.as_str().eq_ignore_ascii_case(text.trim()));
         known.ok_or_else(|| UnknownLanguage(text.chars().take(80).collect()))
     }
 }
@@ -66,9 +64,6 @@ mod tests {
         assert_eq!("Scala".parse(), Ok(Language::Scala));
         assert_eq!("PYTHON".parse(), Ok(Language::Python));
         assert_eq!(serde_json::to_string(&Language::Sql).unwrap(), "\"sql\"");
-        assert_eq!(
-            "cobol".parse::<Language>().unwrap_err().to_string(),
-            "Unsupported language: cobol"
-        );
+        assert_eq!("cobol".parse::<Language>().unwrap_err().to_string(), "Unsupported language: cobol");
     }
 }

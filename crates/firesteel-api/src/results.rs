@@ -34,20 +34,12 @@ impl Results {
 
     /// Makes a text result. Trailing newlines are dropped (section 4.2).
     pub fn text(data: &str) -> Self {
-        ResultsBody::Text {
-            data: data.trim_end_matches(['\n', '\r']).to_owned(),
-            truncated: false,
-        }
-        .into()
+        ResultsBody::Text { data: data.trim_end_matches(['\n', '\r']).to_owned(), truncated: false }.into()
     }
 
     /// Makes an error result; both fields are always strings (section 4.5).
     pub fn error(summary: impl Into<String>, cause: impl Into<String>) -> Self {
-        ResultsBody::Error {
-            summary: summary.into(),
-            cause: cause.into(),
-        }
-        .into()
+        ResultsBody::Error { summary: summary.into(), cause: cause.into() }.into()
     }
 
     /// Makes the result of a command whose cancel was accepted (section 3.3).
@@ -139,10 +131,7 @@ mod tests {
 
     #[test]
     fn a_text_result_has_no_trailing_newline_and_no_extra_key() {
-        assert_eq!(
-            Results::text("a\n\nb\n\n").as_json(),
-            r#"{"resultType":"text","data":"a\n\nb"}"#
-        );
+        assert_eq!(Results::text("a\n\nb\n\n").as_json(), r#"{"resultType":"text","data":"a\n\nb"}"#);
     }
 
     #[test]

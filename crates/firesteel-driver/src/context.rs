@@ -60,14 +60,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(id: ContextId) -> Self {
-        Self {
-            id,
-            announced: false,
-            interpreters: HashMap::new(),
-            running: None,
-            queue: VecDeque::new(),
-            accepted: 0,
-        }
+        Self { id, announced: false, interpreters: HashMap::new(), running: None, queue: VecDeque::new(), accepted: 0 }
     }
 
     /// The sequence number of the last command that was taken.
@@ -103,10 +96,7 @@ impl Context {
 
     /// Takes one command out of the queue, wherever it stands.
     pub(crate) fn remove(&mut self, command: CommandId) -> Option<Queued> {
-        let place = self
-            .queue
-            .iter()
-            .position(|queued| queued.command == command)?;
+        let place = self.queue.iter().position(|queued| queued.command == command)?;
         self.queue.remove(place)
     }
 }
@@ -116,11 +106,7 @@ mod tests {
     use super::*;
 
     fn queued() -> Queued {
-        Queued {
-            command: CommandId::generate(),
-            language: Language::Sql,
-            source: Bytes::new(),
-        }
+        Queued { command: CommandId::generate(), language: Language::Sql, source: Bytes::new() }
     }
 
     #[test]

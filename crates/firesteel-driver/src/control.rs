@@ -21,10 +21,7 @@ pub(crate) enum Control<T> {
 
 /// Starts the two tasks of a control connection: what is sent to the returned channel is written, what is read
 /// goes to `reports`. Dropping the channel closes the connection.
-pub(crate) fn control<A, T>(
-    stream: UnixStream,
-    reports: mpsc::Sender<Control<T>>,
-) -> mpsc::Sender<A>
+pub(crate) fn control<A, T>(stream: UnixStream, reports: mpsc::Sender<Control<T>>) -> mpsc::Sender<A>
 where
     A: serde::Serialize + Send + Sync + 'static,
     T: serde::de::DeserializeOwned + Send + 'static,

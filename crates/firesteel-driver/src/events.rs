@@ -50,11 +50,7 @@ impl Events {
     pub(crate) fn push(&self, what: DriverEvent, payload: Option<Bytes>) {
         let mut log = self.lock();
         log.last += 1;
-        let event = Numbered {
-            number: log.last,
-            what,
-            payload,
-        };
+        let event = Numbered { number: log.last, what, payload };
         log.bytes += event.cost();
         log.kept.push_back(event);
         drop(log);
@@ -110,9 +106,7 @@ mod tests {
     use super::*;
 
     fn lost(reason: &str) -> DriverEvent {
-        DriverEvent::Failed {
-            reason: reason.into(),
-        }
+        DriverEvent::Failed { reason: reason.into() }
     }
 
     #[tokio::test]

@@ -75,13 +75,7 @@ impl InterpreterHandle {
     ) -> Self {
         let (asks, inbox) = mpsc::channel(ASKS_MAX);
         let (reader, writer) = stream.into_split();
-        let task = Task {
-            inbox,
-            writer,
-            pipe,
-            printed: Printed::new(text_chars_max),
-            running: None,
-        };
+        let task = Task { inbox, writer, pipe, printed: Printed::new(text_chars_max), running: None };
         tokio::spawn(async move {
             let last = task.run(read_ahead(reader), id, &reports).await;
             // A driver that is gone needs no report.
@@ -178,9 +172,7 @@ impl Task {
 
     async fn ask(&mut self, ask: Ask) -> std::io::Result<()> {
         match ask {
-            Ask::Bind(context) => {
-                frame::write(&mut self.writer, &ToInterpreter::Bind { context }, None).await
-            }
+            Ask::Bind(context) => frame::write(&mut self.writer, &ToInterpreter::Bind { context }, None).await,
             Ask::Execute(command, source) => {
                 // What came since the last command ended is nobody's.
                 if let Some(pipe) = &self.pipe {
@@ -188,54 +180,34 @@ impl Task {
                 }
                 self.printed.clear();
                 self.running = Some(command);
-                frame::write(
-                    &mut self.writer,
-                    &ToInterpreter::Execute { command },
-                    Some(&source),
-                )
-                .await
+                frame::write(&mut self.writer, &ToInterpreter::Execute { command }, Some(&source)).await
             }
         }
     }
 
-    fn heard(
-        &mut self,
-        message: Message<FromInterpreter>,
-    ) -> Result<Option<InterpreterEvent>, String> {
+    fn heard(&mut self, message: Message<FromInterpreter>) -> Result<Option<InterpreterEvent>, String> {
         match message.head {
             FromInterpreter::Bound {} => Ok(Some(InterpreterEvent::Bound)),
-            FromInterpreter::BindFailed { reason } => {
-                Ok(Some(InterpreterEvent::BindFailed(reason)))
-            }
+            FromInterpreter::BindFailed { reason } => Ok(Some(InterpreterEvent::BindFailed(reason))),
             FromInterpreter::Output {} => {
                 if self.running.is_some() {
                     self.printed.push(&message.payload.unwrap_or_default());
                 }
                 Ok(None)
             }
-            FromInterpreter::Done {
-                command,
-                outcome,
-                alone,
-                restart,
-            } => {
+            FromInterpreter::Done { command, outcome, alone, restart } => {
                 if self.running.take() != Some(command) {
                     return Err("it answered for a command that it does not run".to_owned());
                 }
                 let ended = self.ended(outcome, alone, message.payload.unwrap_or_default())?;
-                Ok(Some(InterpreterEvent::Done {
-                    command,
-                    ended,
-                    restart,
-                }))
+                Ok(Some(InterpreterEvent::Done { command, ended, restart }))
             }
         }
     }
 
     fn ended(&mut self, outcome: Outcome, alone: bool, payload: Bytes) -> Result<Ended, String> {
         if let Some(pipe) = &self.pipe {
-            pipe.drain(&mut self.printed)
-                .map_err(|error| format!("its output cannot be read: {error}"))?;
+            pipe.drain(&mut self.printed).map_err(|error| format!("its output cannot be read: {error}"))?;
         }
         if alone {
             self.printed.clear();
@@ -255,25 +227,16 @@ impl Task {
         }
         self.printed.push(echo);
         let (text, truncated) = self.printed.take();
-        ResultsBody::Text {
-            data: text.trim_end_matches(['\n', '\r']).to_owned(),
-            truncated,
-        }
-        .into()
+        ResultsBody::Text { data: text.trim_end_matches(['\n', '\r']).to_owned(), truncated }.into()
     }
 
     fn images(&mut self, payload: Bytes) -> Result<Results, String> {
         let (text, _) = self.printed.take();
         let text = text.trim_end_matches(['\n', '\r']);
         match checked(payload)?.parse() {
-            Ok(ResultsBody::Images {
-                file_names,
-                data: None,
-            }) if !text.is_empty() => Ok(ResultsBody::Images {
-                file_names,
-                data: Some(text.to_owned()),
+            Ok(ResultsBody::Images { file_names, data: None }) if !text.is_empty() => {
+                Ok(ResultsBody::Images { file_names, data: Some(text.to_owned()) }.into())
             }
-            .into()),
             Ok(body) => Ok(body.into()),
             Err(error) => Err(format!("its result is not one of this protocol: {error}")),
         }
@@ -288,8 +251,7 @@ async fn read_pipe(pipe: Option<&Pipe>, printed: &mut Printed) -> std::io::Resul
 }
 
 fn checked(payload: Bytes) -> Result<Results, String> {
-    let text =
-        String::from_utf8(payload.into()).map_err(|_| "its result is not UTF-8".to_owned())?;
+    let text = String::from_utf8(payload.into()).map_err(|_| "its result is not UTF-8".to_owned())?;
     Results::from_json(text).map_err(|error| format!("its result is not JSON: {error}"))
 }
 

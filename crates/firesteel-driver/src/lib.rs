@@ -27,3 +27,4 @@ mod spares;
 pub mod spec;
 
 pub use driver::run;
+pub use listen::private_folder;

@@ -60,10 +60,7 @@ impl Link {
                 while written.is_ok() {
                     let event = events.after(sent).await;
                     sent = event.number;
-                    let head = FromDriver::Event {
-                        event: event.number,
-                        what: event.what,
-                    };
+                    let head = FromDriver::Event { event: event.number, what: event.what };
                     written = frame::write(&mut writer, &head, event.payload.as_deref()).await;
                 }
                 let _ = reports.send(LinkEvent::Ended(number)).await;
@@ -72,20 +69,13 @@ impl Link {
         let receiving = tokio::spawn(async move {
             let mut reader = BufReader::new(reader);
             while let Ok(Some(message)) = frame::read::<ToDriver, _>(&mut reader).await {
-                if reports
-                    .send(LinkEvent::Asked(number, message.head, message.payload))
-                    .await
-                    .is_err()
-                {
+                if reports.send(LinkEvent::Asked(number, message.head, message.payload)).await.is_err() {
                     return;
                 }
             }
             let _ = reports.send(LinkEvent::Ended(number)).await;
         });
-        Self {
-            number,
-            tasks: [sending.abort_handle(), receiving.abort_handle()],
-        }
+        Self { number, tasks: [sending.abort_handle(), receiving.abort_handle()] }
     }
 
     /// Tells whether this is the connection of that number.

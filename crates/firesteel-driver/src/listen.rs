@@ -18,11 +18,8 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 const GREETING_MAX: usize = 64;
 
 /// Makes a folder that only the user may enter.
-pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)?;
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 

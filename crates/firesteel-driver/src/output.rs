@@ -25,19 +25,14 @@ pub(crate) struct Printed {
 
 impl Printed {
     pub(crate) fn new(chars_max: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            chars_max,
-            cut: false,
-        }
+        Self { bytes: Vec::new(), chars_max, cut: false }
     }
 
     /// Keeps what still fits. The bound here is in bytes, the widest that `chars_max` characters can take.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let room = (self.chars_max * 4).saturating_sub(self.bytes.len());
         self.cut |= bytes.len() > room;
-        self.bytes
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     /// Ends a line that was begun.
@@ -61,11 +56,7 @@ impl Printed {
             None => (text.into_owned(), self.cut),
         };
         self.clear();
-        if cut {
-            (text + CUT, true)
-        } else {
-            (text, false)
-        }
+        if cut { (text + CUT, true) } else { (text, false) }
     }
 }
 
@@ -80,13 +71,8 @@ impl Pipe {
     pub(crate) fn make(path: &Path) -> io::Result<Self> {
         nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
         // Read-write: with a writer of our own it never ends, so that a child which is late or restarted finds it open.
-        let receiver = pipe::OpenOptions::new()
-            .read_write(true)
-            .open_receiver(path)?;
-        Ok(Self {
-            receiver,
-            path: path.to_owned(),
-        })
+        let receiver = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
+        Ok(Self { receiver, path: path.to_owned() })
     }
 
     /// Takes the name away: the child has opened it, nobody else shall.

@@ -37,28 +37,16 @@ const LOG_TAIL_BYTES: u64 = 16 << 10;
 /// (the driver's runtime has one thread, the main one).
 pub fn spawn(spec: &CommandSpec, mark: &str, folder: &Path, log: File) -> io::Result<Child> {
     let mut command = Command::new(&spec.program);
-    command
-        .args(&spec.args)
-        .envs(&spec.env)
-        .env(MARK, mark)
-        .current_dir(folder);
+    command.args(&spec.args).envs(&spec.env).env(MARK, mark).current_dir(folder);
     for name in HIDDEN {
         command.env_remove(name);
     }
-    command
-        .stdin(Stdio::piped())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0)
-        .kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).process_group(0).kill_on_drop(true);
     die_with_parent(&mut command);
     command.spawn()
 }
 
-#[expect(
-    unsafe_code,
-    reason = "prctl between fork and exec: async-signal-safe, allocates nothing"
-)]
+#[expect(unsafe_code, reason = "prctl between fork and exec: async-signal-safe, allocates nothing")]
 fn die_with_parent(command: &mut Command) {
     let parent = nix::unistd::getpid();
     // SAFETY: the closure calls prctl and getppid only, both async-signal-safe.
@@ -66,22 +54,14 @@ fn die_with_parent(command: &mut Command) {
         command.pre_exec(move || {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             // The parent may have died before the line above took hold.
-            if nix::unistd::getppid() == parent {
-                Ok(())
-            } else {
-                Err(io::Error::other("the parent is gone"))
-            }
+            if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
         });
     }
 }
 
 /// Opens a log for appending, readable by the user alone.
 pub fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 /// Signals a whole process group; one that is gone is no error.
@@ -108,8 +88,7 @@ pub fn words_of(code: Option<i32>, signal: Option<i32>) -> String {
     match (code, signal) {
         (_, Some(number)) => match Signal::try_from(number) {
             Ok(Signal::SIGKILL) => {
-                "killed by signal 9 (SIGKILL): someone ended it, or the machine was out of memory"
-                    .to_owned()
+                "killed by signal 9 (SIGKILL): someone ended it, or the machine was out of memory".to_owned()
             }
             Ok(name) => format!("killed by signal {number} ({name})"),
             Err(_) => format!("killed by signal {number}"),
@@ -130,10 +109,7 @@ pub fn last_lines(path: &Path, count: usize) -> String {
         Ok(bytes)
     };
     let text = String::from_utf8_lossy(&tail().unwrap_or_default()).into_owned();
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
@@ -145,19 +121,11 @@ pub fn sweep(mark: &str) -> usize {
     let own = std::process::id();
     let mut found = 0;
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if pid != own
-            && environment
-                .split(|byte| *byte == 0)
-                .any(|variable| variable == wanted.as_bytes())
-        {
+        if pid != own && environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) {
             signal(i32::try_from(pid).unwrap_or(0), Signal::SIGKILL);
             found += 1;
         }
@@ -172,24 +140,14 @@ mod tests {
     use super::*;
 
     fn sh(script: &str) -> CommandSpec {
-        CommandSpec {
-            program: "/bin/sh".into(),
-            args: vec!["-c".into(), script.into()],
-            env: BTreeMap::new(),
-        }
+        CommandSpec { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()], env: BTreeMap::new() }
     }
 
     #[tokio::test]
     async fn a_child_that_dies_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut child = spawn(
-            &sh("echo one; echo two; exit 3"),
-            "t",
-            folder.path(),
-            open_log(&log).unwrap(),
-        )
-        .unwrap();
+        let mut child = spawn(&sh("echo one; echo two; exit 3"), "t", folder.path(), open_log(&log).unwrap()).unwrap();
         assert_eq!(words(child.wait().await.unwrap()), "exit status 3");
         assert_eq!(last_lines(&log, 1), "two");
     }

@@ -64,10 +64,7 @@ impl Spares {
         now: Instant,
     ) -> usize {
         let waiting = self.waiting.get(&language).map_or(0, VecDeque::len);
-        let held_back = self
-            .failed
-            .get(&language)
-            .is_some_and(|failed| now.duration_since(*failed) < HOLD_BACK);
+        let held_back = self.failed.get(&language).is_some_and(|failed| now.duration_since(*failed) < HOLD_BACK);
         let kept = match language {
             _ if held_back => 0,
             Language::Scala => counts.scala,
@@ -75,9 +72,7 @@ impl Spares {
             Language::Sql => counts.sql,
             Language::R => 0,
         };
-        (waiting + kept)
-            .saturating_sub(spares + making)
-            .min(MAKING_MAX.saturating_sub(making))
+        (waiting + kept).saturating_sub(spares + making).min(MAKING_MAX.saturating_sub(making))
     }
 }
 
@@ -85,11 +80,7 @@ impl Spares {
 mod tests {
     use super::*;
 
-    const COUNTS: SpareCounts = SpareCounts {
-        scala: 1,
-        python: 2,
-        sql: 0,
-    };
+    const COUNTS: SpareCounts = SpareCounts { scala: 1, python: 2, sql: 0 };
 
     #[test]
     fn those_who_wait_are_served_in_order_and_spares_are_made_beside() {
@@ -101,14 +92,8 @@ mod tests {
         spares.want(Language::Python, a);
         spares.want(Language::Python, b);
         spares.want(Language::Python, a);
-        assert_eq!(
-            spares.missing(Language::Python, 0, 0, COUNTS, now),
-            MAKING_MAX
-        );
-        assert_eq!(
-            spares.missing(Language::Python, 0, MAKING_MAX, COUNTS, now),
-            0
-        );
+        assert_eq!(spares.missing(Language::Python, 0, 0, COUNTS, now), MAKING_MAX);
+        assert_eq!(spares.missing(Language::Python, 0, MAKING_MAX, COUNTS, now), 0);
         assert_eq!(spares.next(Language::Python), Some(a));
         spares.leave(b);
         assert_eq!(spares.next(Language::Python), None);
@@ -122,9 +107,6 @@ mod tests {
         assert_eq!(spares.missing(Language::Scala, 0, 0, COUNTS, now), 0);
         spares.want(Language::Scala, ContextId::generate());
         assert_eq!(spares.missing(Language::Scala, 0, 0, COUNTS, now), 1);
-        assert_eq!(
-            spares.missing(Language::Scala, 0, 0, COUNTS, now + HOLD_BACK),
-            2
-        );
+        assert_eq!(spares.missing(Language::Scala, 0, 0, COUNTS, now + HOLD_BACK), 2);
     }
 }

@@ -59,11 +59,7 @@ pub struct SpareCounts {
 
 impl Default for SpareCounts {
     fn default() -> Self {
-        Self {
-            scala: 1,
-            python: 2,
-            sql: 1,
-        }
+        Self { scala: 1, python: 2, sql: 1 }
     }
 }
 

@@ -7,16 +7,17 @@ use crate::UnknownState;
 /// What a cluster is doing.
 ///
 /// ```text
-///                          resize asked
-///   Pending ──ready──▶ Running ◀──────────▶ Reconfiguring
-///      ▲                  │   resize ended        │
-///      │                  └─────┬─────────────────┘
-///      │              restart asked
-///      │                        ▼
-///      ├──────ended, lost── Restarting
-///      │
-///      └── start or restart asked ── Error ◀── lost ── Pending, Running, Reconfiguring
-///      └── start asked ── Terminated ◀── ended, lost ── Terminating ◀── end asked ── any but Terminated
+///               ready               resize asked
+///   Pending ──────────▶ Running ◀──────────────────▶ Reconfiguring
+///      ▲                   │        resize ended          │
+///      │                   └──────────────┬───────────────┘
+///      │ ended, lost                      │ restart asked
+///      └────────────────────────────── Restarting
+///
+///   Pending, Running, Reconfiguring ──lost──▶ Error
+///   any but Terminated ──end asked──▶ Terminating ──ended, lost──▶ Terminated
+///   Error ──start asked, restart asked──▶ Pending
+///   Terminated ──start asked──▶ Pending
 /// ```
 ///
 /// `Restarting` is shown as Pending. It differs from it in whose end an end is: in `Restarting` it is the old driver's,
@@ -107,9 +108,7 @@ impl ClusterState {
             (S::Restarting, E::Ended | E::Lost { .. }) => S::Pending,
             (S::Terminating, E::Ended | E::Lost { .. }) => S::Terminated,
             (S::Pending | S::Running | S::Reconfiguring, E::Lost { reason }) => S::Error { reason },
-            (S::Pending | S::Running | S::Reconfiguring, E::Ended) => S::Error {
-                reason: "the driver ended".into(),
-            },
+            (S::Pending | S::Running | S::Reconfiguring, E::Ended) => S::Error { reason: "the driver ended".into() },
             (state @ (S::Terminated | S::Error { .. }), E::Ended | E::Lost { .. }) => state,
         })
     }
@@ -166,18 +165,13 @@ impl ClusterState {
             "Restarting" => Self::Restarting,
             "Terminating" => Self::Terminating,
             "Terminated" => Self::Terminated,
-            "Error" => Self::Error {
-                reason: reason.unwrap_or_default(),
-            },
+            "Error" => Self::Error { reason: reason.unwrap_or_default() },
             _ => return Err(UnknownState::new("cluster", name)),
         })
     }
 
     fn refuse(&self, ask: &'static str) -> Refused {
-        Refused {
-            state: self.name(),
-            ask,
-        }
+        Refused { state: self.name(), ask }
     }
 }
 
@@ -196,16 +190,12 @@ mod tests {
             "restart" => ClusterEvent::RestartAsked,
             "end" => ClusterEvent::EndAsked,
             "ended" => ClusterEvent::Ended,
-            "lost" => ClusterEvent::Lost {
-                reason: "killed by signal 9".into(),
-            },
+            "lost" => ClusterEvent::Lost { reason: "killed by signal 9".into() },
             other => panic!("no event is called `{other}`"),
         }
     }
 
-    const WORDS: [&str; 8] = [
-        "ready", "resize", "resized", "start", "restart", "end", "ended", "lost",
-    ];
+    const WORDS: [&str; 8] = ["ready", "resize", "resized", "start", "restart", "end", "ended", "lost"];
 
     /// Plays events, written as words, on a fresh cluster; compares the statuses it went through. `!` marks a refusal.
     #[track_caller]
@@ -225,64 +215,37 @@ mod tests {
 
     #[test]
     fn a_cluster_is_launched_resized_and_ended() {
-        check(
-            "ready resize resized",
-            "Pending → Running → Reconfiguring → Running",
-        );
-        check(
-            "ready end ended",
-            "Pending → Running → Terminating → Terminated",
-        );
-        check(
-            "ready resize end ended",
-            "Pending → Running → Reconfiguring → Terminating → Terminated",
-        );
+        check("ready resize resized", "Pending → Running → Reconfiguring → Running");
+        check("ready end ended", "Pending → Running → Terminating → Terminated");
+        check("ready resize end ended", "Pending → Running → Reconfiguring → Terminating → Terminated");
     }
 
     #[test]
     fn a_restart_shows_pending_until_the_new_driver_is_ready() {
-        check(
-            "ready restart ended ready",
-            "Pending → Running → Pending → Pending → Running",
-        );
-        check(
-            "ready restart lost ready",
-            "Pending → Running → Pending → Pending → Running",
-        );
+        check("ready restart ended ready", "Pending → Running → Pending → Pending → Running");
+        check("ready restart lost ready", "Pending → Running → Pending → Pending → Running");
     }
 
     #[test]
     fn the_old_drivers_late_ready_does_not_end_a_restart() {
-        check(
-            "ready restart ready",
-            "Pending → Running → Pending → Pending",
-        );
+        check("ready restart ready", "Pending → Running → Pending → Pending");
     }
 
     #[test]
     fn a_restart_does_not_hide_that_the_new_driver_failed() {
-        check(
-            "ready restart ended lost",
-            "Pending → Running → Pending → Pending → Error",
-        );
+        check("ready restart ended lost", "Pending → Running → Pending → Pending → Error");
     }
 
     #[test]
     fn a_lost_cluster_can_be_restarted_started_or_ended() {
         check("lost restart ready", "Pending → Error → Pending → Running");
         check("lost start ready", "Pending → Error → Pending → Running");
-        check(
-            "lost end ended",
-            "Pending → Error → Terminating → Terminated",
-        );
+        check("lost end ended", "Pending → Error → Terminating → Terminated");
     }
 
     #[test]
     fn an_ended_cluster_can_only_be_started() {
-        check(
-            "end ended start ready",
-            "Pending → Terminating → Terminated → Pending → Running",
-        );
+        check("end ended start ready", "Pending → Terminating → Terminated → Pending → Running");
         check(
             "end ended restart resize",
             "Pending → Terminating → Terminated ! a cluster that is Terminated cannot be restarted \
@@ -292,24 +255,18 @@ mod tests {
 
     #[test]
     fn the_end_of_a_driver_that_was_asked_to_end_is_no_failure() {
-        check(
-            "ready end lost",
-            "Pending → Running → Terminating → Terminated",
-        );
+        check("ready end lost", "Pending → Running → Terminating → Terminated");
     }
 
     #[test]
     fn the_first_reason_is_kept() {
-        let lost = ClusterState::Error {
-            reason: "out of memory".into(),
-        };
+        let lost = ClusterState::Error { reason: "out of memory".into() };
         assert_eq!(lost.clone().after(event("lost")), Ok(lost));
     }
 
     fn states() -> impl Strategy<Value = ClusterState> {
         proptest::collection::vec(proptest::sample::select(&WORDS[..]), 0..12).prop_map(|words| {
-            let step =
-                |state: ClusterState, word| state.clone().after(event(word)).unwrap_or(state);
+            let step = |state: ClusterState, word| state.clone().after(event(word)).unwrap_or(state);
             words.into_iter().fold(ClusterState::Pending, step)
         })
     }

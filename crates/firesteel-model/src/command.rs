@@ -77,9 +77,7 @@ impl CommandState {
             (S::Queued | S::Running, E::Done) => S::Finished,
             (S::Cancelling, E::Done) => S::Cancelled,
             (S::Queued | S::Running | S::Cancelling, E::Interrupted) => S::Cancelled,
-            (S::Queued | S::Running | S::Cancelling, E::EngineLost { reason }) => {
-                S::Lost { reason }
-            }
+            (S::Queued | S::Running | S::Cancelling, E::EngineLost { reason }) => S::Lost { reason },
         }
     }
 
@@ -106,10 +104,7 @@ impl CommandState {
         match self {
             Self::Queued | Self::Running | Self::Finished => None,
             Self::Cancelling | Self::Cancelled => Some(Results::cancelled()),
-            Self::Lost { reason } => Some(Results::error(
-                reason.lines().next().unwrap_or_default(),
-                reason,
-            )),
+            Self::Lost { reason } => Some(Results::error(reason.lines().next().unwrap_or_default(), reason)),
         }
     }
 
@@ -141,9 +136,7 @@ impl CommandState {
             "Cancelling" => Self::Cancelling,
             "Finished" => Self::Finished,
             "Cancelled" => Self::Cancelled,
-            "Lost" => Self::Lost {
-                reason: reason.unwrap_or_default(),
-            },
+            "Lost" => Self::Lost { reason: reason.unwrap_or_default() },
             _ => return Err(UnknownState::new("command", name)),
         })
     }
@@ -161,9 +154,7 @@ mod tests {
             "cancel" => CommandEvent::CancelAsked,
             "done" => CommandEvent::Done,
             "stopped" => CommandEvent::Interrupted,
-            "lost" => CommandEvent::EngineLost {
-                reason: "the driver was killed".into(),
-            },
+            "lost" => CommandEvent::EngineLost { reason: "the driver was killed".into() },
             other => panic!("no event is called `{other}`"),
         }
     }
@@ -190,43 +181,22 @@ mod tests {
 
     #[test]
     fn a_cancel_ends_in_cancelled_whatever_the_code_did_meanwhile() {
-        check(
-            "start cancel stopped",
-            "Queued → Running → Cancelling → Cancelled",
-        );
-        check(
-            "start cancel done",
-            "Queued → Running → Cancelling → Cancelled",
-        );
-        check(
-            "start cancel done stopped",
-            "Queued → Running → Cancelling → Cancelled → Cancelled",
-        );
+        check("start cancel stopped", "Queued → Running → Cancelling → Cancelled");
+        check("start cancel done", "Queued → Running → Cancelling → Cancelled");
+        check("start cancel done stopped", "Queued → Running → Cancelling → Cancelled → Cancelled");
     }
 
     #[test]
     fn a_queued_command_is_cancelled_on_the_drivers_word() {
         check("cancel stopped", "Queued → Cancelling → Cancelled");
-        check(
-            "cancel start stopped",
-            "Queued → Cancelling → Cancelling → Cancelled",
-        );
-        check(
-            "cancel start done",
-            "Queued → Cancelling → Cancelling → Cancelled",
-        );
+        check("cancel start stopped", "Queued → Cancelling → Cancelling → Cancelled");
+        check("cancel start done", "Queued → Cancelling → Cancelling → Cancelled");
     }
 
     #[test]
     fn a_cancel_that_comes_too_late_changes_nothing() {
-        check(
-            "start done cancel",
-            "Queued → Running → Finished → Finished",
-        );
-        check(
-            "start lost cancel stopped",
-            "Queued → Running → Error → Error → Error",
-        );
+        check("start done cancel", "Queued → Running → Finished → Finished");
+        check("start lost cancel stopped", "Queued → Running → Error → Error → Error");
     }
 
     #[test]
@@ -245,16 +215,10 @@ mod tests {
 
     #[test]
     fn results_of_a_state_are_an_error_with_two_strings() {
-        let lost = CommandState::Queued.after(CommandEvent::EngineLost {
-            reason: "out of memory\nlog: x".into(),
-        });
-        let expected =
-            r#"{"resultType":"error","summary":"out of memory","cause":"out of memory\nlog: x"}"#;
+        let lost = CommandState::Queued.after(CommandEvent::EngineLost { reason: "out of memory\nlog: x".into() });
+        let expected = r#"{"resultType":"error","summary":"out of memory","cause":"out of memory\nlog: x"}"#;
         assert_eq!(lost.fixed_results().unwrap().as_json(), expected);
-        let cancelling = CommandState::Queued
-            .after(CommandEvent::CancelAsked)
-            .fixed_results()
-            .unwrap();
+        let cancelling = CommandState::Queued.after(CommandEvent::CancelAsked).fixed_results().unwrap();
         assert!(cancelling.as_json().contains("CommandCancelledException"));
         assert_eq!(CommandState::Finished.fixed_results(), None);
     }
@@ -264,9 +228,7 @@ mod tests {
     }
 
     fn play(words: &[&str]) -> CommandState {
-        words
-            .iter()
-            .fold(CommandState::Queued, |state, word| state.after(event(word)))
+        words.iter().fold(CommandState::Queued, |state, word| state.after(event(word)))
     }
 
     proptest! {

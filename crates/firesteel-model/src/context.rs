@@ -86,9 +86,7 @@ impl ContextState {
         Ok(match name {
             "Pending" => Self::Pending,
             "Running" => Self::Running,
-            "Error" => Self::Error {
-                reason: reason.unwrap_or_default(),
-            },
+            "Error" => Self::Error { reason: reason.unwrap_or_default() },
             _ => return Err(UnknownState::new("context", name)),
         })
     }
@@ -105,16 +103,11 @@ mod tests {
         for word in events.split_whitespace() {
             state = state.after(match word {
                 "ready" => ContextEvent::Ready,
-                reason => ContextEvent::Lost {
-                    reason: reason.into(),
-                },
+                reason => ContextEvent::Lost { reason: reason.into() },
             });
             seen += &format!(" → {:?}", state.status());
             seen += state.reason().unwrap_or_default();
-            assert_eq!(
-                ContextState::from_parts(state.name(), state.reason().map(Into::into)),
-                Ok(state.clone())
-            );
+            assert_eq!(ContextState::from_parts(state.name(), state.reason().map(Into::into)), Ok(state.clone()));
         }
         assert_eq!(seen, expected, "{events}");
     }
@@ -126,13 +119,7 @@ mod tests {
 
     #[test]
     fn a_lost_context_stays_lost_for_its_first_reason() {
-        check(
-            "(oom) ready (exit)",
-            "Pending → Error(oom) → Error(oom) → Error(oom)",
-        );
-        check(
-            "ready (oom) ready",
-            "Pending → Running → Error(oom) → Error(oom)",
-        );
+        check("(oom) ready (exit)", "Pending → Error(oom) → Error(oom) → Error(oom)");
+        check("ready (oom) ready", "Pending → Running → Error(oom) → Error(oom)");
     }
 }

@@ -27,9 +27,6 @@ pub struct UnknownState {
 
 impl UnknownState {
     pub(crate) fn new(noun: &'static str, name: &str) -> Self {
-        Self {
-            noun,
-            name: name.to_owned(),
-        }
+        Self { noun, name: name.to_owned() }
     }
 }

@@ -77,38 +77,15 @@ impl Limits {
         let bounds = [
             ("contexts_max", self.contexts_max as u64, 1, 10_000),
             ("queue_max", self.queue_max as u64, 1, 100_000),
-            (
-                "command_bytes_max",
-                self.command_bytes_max as u64,
-                1,
-                BULK_MAX,
-            ),
+            ("command_bytes_max", self.command_bytes_max as u64, 1, BULK_MAX),
             ("rows_max", self.rows_max as u64, 1, 10_000_000),
-            (
-                "table_bytes_max",
-                self.table_bytes_max as u64,
-                1_000,
-                BULK_MAX,
-            ),
-            // A character is at most four bytes; as JSON, six for one that is escaped.
-            (
-                "text_chars_max",
-                self.text_chars_max as u64,
-                1,
-                BULK_MAX / 6,
-            ),
+            ("table_bytes_max", self.table_bytes_max as u64, 1_000, BULK_MAX),
+            // As JSON, a character takes up to six bytes.
+            ("text_chars_max", self.text_chars_max as u64, 1, BULK_MAX / 6),
             ("hold_max_ms", self.hold_max_ms, 0, 4_000),
         ];
-        match bounds
-            .into_iter()
-            .find(|(_, value, min, max)| value < min || value > max)
-        {
-            Some((name, value, min, max)) => Err(BadLimit {
-                name,
-                value,
-                min,
-                max,
-            }),
+        match bounds.into_iter().find(|(_, value, min, max)| value < min || value > max) {
+            Some((name, value, min, max)) => Err(BadLimit { name, value, min, max }),
             None => Ok(()),
         }
     }
@@ -126,13 +103,7 @@ mod tests {
     #[test]
     fn what_is_not_given_is_the_default() {
         let limits: Limits = serde_json::from_str(r#"{"rows_max": 1000}"#).unwrap();
-        assert_eq!(
-            limits,
-            Limits {
-                rows_max: 1000,
-                ..Limits::default()
-            }
-        );
+        assert_eq!(limits, Limits { rows_max: 1000, ..Limits::default() });
         assert_eq!(limits.check(), Ok(()));
         assert_eq!(limits.hold_max(), HOLD_MAX);
     }
@@ -145,15 +116,7 @@ mod tests {
 
     #[test]
     fn a_bound_out_of_range_is_refused_by_name() {
-        let refused = Limits {
-            hold_max_ms: 60_000,
-            ..Limits::default()
-        }
-        .check()
-        .unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "`limits.hold_max_ms` is 60000; it must be from 0 to 4000"
-        );
+        let refused = Limits { hold_max_ms: 60_000, ..Limits::default() }.check().unwrap_err();
+        assert_eq!(refused.to_string(), "`limits.hold_max_ms` is 60000; it must be from 0 to 4000");
     }
 }

@@ -72,23 +72,12 @@ pub struct Drained<T> {
 impl<T> Queue<T> {
     /// Makes an empty queue in which at most `waiting_max` commands wait.
     pub fn new(waiting_max: usize) -> Self {
-        Self {
-            accepted: 0,
-            waiting: VecDeque::new(),
-            waiting_max,
-            running: None,
-            door: Door::Open,
-        }
+        Self { accepted: 0, waiting: VecDeque::new(), waiting_max, running: None, door: Door::Open }
     }
 
     /// Takes a command, unless its number was decided on before. Numbers may skip: a command that was cancelled before
     /// it was sent never comes.
-    pub fn push(
-        &mut self,
-        sequence: u64,
-        command: CommandId,
-        item: T,
-    ) -> Result<Pushed, PushRefused> {
+    pub fn push(&mut self, sequence: u64, command: CommandId, item: T) -> Result<Pushed, PushRefused> {
         if sequence <= self.accepted {
             return Ok(Pushed::Repeated);
         }
@@ -128,10 +117,7 @@ impl<T> Queue<T> {
         if self.running == Some(command) {
             return Cancel::Running;
         }
-        let found = self
-            .waiting
-            .iter()
-            .position(|(waiting, _)| *waiting == command);
+        let found = self.waiting.iter().position(|(waiting, _)| *waiting == command);
         match found.and_then(|at| self.waiting.remove(at)) {
             Some((_, item)) => Cancel::Dropped(item),
             None => Cancel::Unknown,
@@ -141,10 +127,7 @@ impl<T> Queue<T> {
     /// Refuses everything from now on and hands over what is left. The running command stays so until `ended`.
     pub fn close(&mut self) -> Drained<T> {
         self.door = Door::Closed;
-        Drained {
-            running: self.running,
-            waiting: self.waiting.drain(..).collect(),
-        }
+        Drained { running: self.running, waiting: self.waiting.drain(..).collect() }
     }
 
     /// Returns the highest number that was decided on; 0 before the first.
@@ -230,13 +213,7 @@ mod tests {
             queue.push(n, id(n), n).unwrap();
         }
         queue.start_next();
-        assert_eq!(
-            queue.close(),
-            Drained {
-                running: Some(id(1)),
-                waiting: vec![(id(2), 2), (id(3), 3)]
-            }
-        );
+        assert_eq!(queue.close(), Drained { running: Some(id(1)), waiting: vec![(id(2), 2), (id(3), 3)] });
         assert_eq!(queue.push(4, id(4), 4), Err(PushRefused::Closed));
         assert!(queue.ended(id(1)));
         assert_eq!(queue.start_next(), None);

@@ -1,1 +1,37 @@
-//! firesteel-store
+//! What must survive a restart, in one SQLite file: users, tokens, clusters, contexts, commands and their results.
+//!
+//! Only this crate knows SQL. It takes and returns the types of `firesteel_api` and `firesteel_model`, and asks the
+//! model what an event means, so that the rules are those of every other part. It never sees what user code prints
+//! beside its results.
+//!
+//! **Writes** go to one thread, which puts those that wait into one transaction, each in a savepoint of its own, and
+//! answers them after the commit. A write that was answered survives a crash of the process and of the machine. Dropping
+//! the future of a write does not undo it.
+//!
+//! **Reads** use a few connections of their own and never wait for a write. A look-up of one row runs on the thread that
+//! asks; what can be long (lists, sources, results) runs on tokio's blocking threads.
+
+mod clusters;
+mod columns;
+mod commands;
+mod contexts;
+mod error;
+mod events;
+mod migrations;
+mod readers;
+mod store;
+mod tokens;
+mod users;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use clusters::ClusterRecord;
+pub use commands::{CommandRecord, NewCommand};
+pub use contexts::ContextRecord;
+pub use error::StoreError;
+pub use events::{Applied, Change};
+pub use store::Store;
+pub use tokens::TokenRecord;
+pub use users::UserRecord;

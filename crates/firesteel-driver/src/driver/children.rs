@@ -84,14 +84,10 @@ impl Driver {
 
     fn start_python(&mut self) {
         let now = Instant::now();
-        self.children
-            .python_starts
-            .retain(|start| now.duration_since(*start) < RESTARTS_WINDOW);
+        self.children.python_starts.retain(|start| now.duration_since(*start) < RESTARTS_WINDOW);
         if self.children.python_starts.len() >= RESTARTS_MAX {
             let log = process::last_lines(&self.spec.folder.join(Child::Python.log()), LOG_LINES);
-            return self.python_cannot_be_had(format!(
-                "the Python parent keeps ending; its last lines:\n{log}"
-            ));
+            return self.python_cannot_be_had(format!("the Python parent keeps ending; its last lines:\n{log}"));
         }
         self.children.python_starts.push(now);
         match self.start(Child::Python) {
@@ -120,22 +116,10 @@ impl Driver {
         })?;
         let log = process::open_log(&self.spec.folder.join(child.log()))?;
         let mut process = process::spawn(command, &self.mark, &self.spec.folder, log)?;
-        self.expected.insert(
-            key,
-            Expected {
-                promise,
-                until: None,
-            },
-        );
+        self.expected.insert(key, Expected { promise, until: None });
 
-        let group = process
-            .id()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .unwrap_or_default();
-        let mut stdin = process
-            .stdin
-            .take()
-            .expect("the child was started with a pipe as standard input");
+        let group = process.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+        let mut stdin = process.stdin.take().expect("the child was started with a pipe as standard input");
         let (hold, released) = oneshot::channel::<()>();
         tokio::spawn(async move {
             // A child that is gone already is heard of by its exit.
@@ -153,39 +137,16 @@ impl Driver {
 
     pub(super) fn jvm_said(&mut self, said: Control<FromJvm>) {
         match said {
-            Control::Said(FromJvm::SparkReady {
-                spark_version,
-                scala_version,
-                master,
-                app_id,
-                ui_url,
-            }) => {
+            Control::Said(FromJvm::SparkReady { spark_version, scala_version, master, app_id, ui_url }) => {
                 tracing::info!("Spark {spark_version} is up on {master}");
                 self.children.spark_is_up = true;
-                self.report(DriverEvent::Ready {
-                    spark_version,
-                    scala_version,
-                    master,
-                    app_id,
-                    ui_url,
-                });
+                self.report(DriverEvent::Ready { spark_version, scala_version, master, app_id, ui_url });
                 self.balance_all();
             }
-            Control::Said(FromJvm::SparkFailed { reason }) => {
-                self.fail(format!("Spark did not start: {reason}"))
-            }
-            Control::Said(FromJvm::SparkStopped { reason }) => {
-                self.fail(format!("Spark has stopped: {reason}"))
-            }
-            Control::Said(FromJvm::OpenFailed {
-                interpreter,
-                reason,
-            }) => self.lose(interpreter, &reason),
-            Control::Said(FromJvm::GatewayReady {
-                interpreter,
-                port,
-                token,
-            }) => {
+            Control::Said(FromJvm::SparkFailed { reason }) => self.fail(format!("Spark did not start: {reason}")),
+            Control::Said(FromJvm::SparkStopped { reason }) => self.fail(format!("Spark has stopped: {reason}")),
+            Control::Said(FromJvm::OpenFailed { interpreter, reason }) => self.lose(interpreter, &reason),
+            Control::Said(FromJvm::GatewayReady { interpreter, port, token }) => {
                 self.gateway_ready(interpreter, port, token);
             }
             // The exit that follows says more.
@@ -198,11 +159,7 @@ impl Driver {
 
     pub(super) fn python_said(&mut self, said: Control<FromPythonParent>) {
         match said {
-            Control::Said(FromPythonParent::Exited {
-                interpreter,
-                status,
-                signal,
-            }) => {
+            Control::Said(FromPythonParent::Exited { interpreter, status, signal }) => {
                 let how = process::words_of(status, signal);
                 self.lose(interpreter, &format!("the Python process ended: {how}"));
             }
@@ -220,9 +177,7 @@ impl Driver {
         match child {
             Child::Jvm => {
                 self.children.jvm = None;
-                self.fail(format!(
-                    "Spark's JVM ended: {how}; the last lines of its log:\n{log}"
-                ));
+                self.fail(format!("Spark's JVM ended: {how}; the last lines of its log:\n{log}"));
             }
             Child::Python => {
                 self.children.python = None;
@@ -242,10 +197,7 @@ impl Driver {
     }
 
     pub(super) fn check_spark_deadline(&mut self, now: Instant) {
-        let late = self
-            .children
-            .spark_deadline
-            .is_some_and(|deadline| now >= deadline);
+        let late = self.children.spark_deadline.is_some_and(|deadline| now >= deadline);
         if late && !self.children.spark_is_up && self.ending.is_none() {
             self.fail(format!("Spark did not come up within {SPARK_DEADLINE:?}"));
         }
@@ -263,10 +215,7 @@ impl Driver {
         self.report(DriverEvent::Failed { reason });
         self.contexts.clear();
         self.kill_interpreters();
-        for process in [&self.children.jvm, &self.children.python]
-            .into_iter()
-            .flatten()
-        {
+        for process in [&self.children.jvm, &self.children.python].into_iter().flatten() {
             process::signal_group(process.group, Signal::SIGKILL);
         }
     }
@@ -275,10 +224,7 @@ impl Driver {
     pub(super) async fn end_children(&mut self) {
         self.children.jvm_control = None;
         self.children.python_control = None;
-        for process in [self.children.python.take(), self.children.jvm.take()]
-            .into_iter()
-            .flatten()
-        {
+        for process in [self.children.python.take(), self.children.jvm.take()].into_iter().flatten() {
             process.end().await;
         }
     }
@@ -288,10 +234,7 @@ impl Process {
     async fn end(mut self) {
         drop(self.hold);
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            if tokio::time::timeout(END_GRACE, &mut self.watch)
-                .await
-                .is_ok()
-            {
+            if tokio::time::timeout(END_GRACE, &mut self.watch).await.is_ok() {
                 break;
             }
             process::signal_group(self.group, signal);
@@ -304,9 +247,5 @@ impl Process {
 
 /// Makes a word that only its receiver can know.
 pub(super) fn new_key() -> String {
-    format!(
-        "{:032x}{:032x}",
-        rand::random::<u128>(),
-        rand::random::<u128>()
-    )
+    format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())
 }

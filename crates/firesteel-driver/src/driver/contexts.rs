@@ -34,11 +34,7 @@ impl Driver {
         };
         self.spares.leave(id);
         for interpreter in context.interpreters.values() {
-            if context
-                .running
-                .as_ref()
-                .is_some_and(|running| running.interpreter == *interpreter)
-            {
+            if context.running.as_ref().is_some_and(|running| running.interpreter == *interpreter) {
                 self.interrupt(*interpreter, id);
             }
             self.discard(*interpreter);
@@ -59,29 +55,14 @@ impl Driver {
     ) {
         let Some(context) = self.contexts.get_mut(&id) else {
             let reason = "its context is not known to the driver any more".to_owned();
-            return self.report(DriverEvent::Lost {
-                context: id,
-                command,
-                reason,
-            });
+            return self.report(DriverEvent::Lost { context: id, command, reason });
         };
-        match context.accept(
-            sequence,
-            Queued {
-                command,
-                language,
-                source,
-            },
-        ) {
+        match context.accept(sequence, Queued { command, language, source }) {
             Accepted::Queued => self.pump(id),
             Accepted::Seen => {}
             Accepted::Full => {
                 let reason = "the context's queue is full".to_owned();
-                self.report(DriverEvent::Lost {
-                    context: id,
-                    command,
-                    reason,
-                });
+                self.report(DriverEvent::Lost { context: id, command, reason });
             }
         }
     }
@@ -115,36 +96,19 @@ impl Driver {
         }
     }
 
-    fn start_next(
-        &mut self,
-        id: ContextId,
-        interpreter: crate::protocol::interpreters::InterpreterId,
-    ) {
+    fn start_next(&mut self, id: ContextId, interpreter: crate::protocol::interpreters::InterpreterId) {
         let Some(queued) = self.contexts.get_mut(&id).and_then(Context::pop) else {
             return;
         };
         let command = queued.command;
-        self.report(DriverEvent::Started {
-            context: id,
-            command,
-        });
+        self.report(DriverEvent::Started { context: id, command });
         if let Some(refusal) = refused(&queued.source) {
             let payload = Bytes::from(refusal.as_json().to_owned());
-            self.events.push(
-                DriverEvent::Finished {
-                    context: id,
-                    command,
-                },
-                Some(payload),
-            );
+            self.events.push(DriverEvent::Finished { context: id, command }, Some(payload));
             return;
         }
         if let Some(context) = self.contexts.get_mut(&id) {
-            context.running = Some(Running {
-                command,
-                interpreter,
-                cancel: None,
-            });
+            context.running = Some(Running { command, interpreter, cancel: None });
         }
         if !self.start_on(interpreter, command, queued.source) {
             self.lose(interpreter, "its connection is gone");
@@ -171,19 +135,12 @@ impl Driver {
         };
         let reason = format!("the {language} interpreter cannot be had: {reason}");
         if !context.announced {
-            self.report(DriverEvent::ContextFailed {
-                context: id,
-                reason,
-            });
+            self.report(DriverEvent::ContextFailed { context: id, reason });
             return self.close(id);
         }
         if context.next_language() == Some(language) {
             if let Some(queued) = context.pop() {
-                self.report(DriverEvent::Lost {
-                    context: id,
-                    command: queued.command,
-                    reason,
-                });
+                self.report(DriverEvent::Lost { context: id, command: queued.command, reason });
             }
             self.pump(id);
         }
@@ -193,61 +150,32 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        if context
-            .running
-            .take_if(|running| running.command == command)
-            .is_none()
-        {
+        if context.running.take_if(|running| running.command == command).is_none() {
             return;
         }
         match ended {
-            Ended::Results(results) => self.events.push(
-                DriverEvent::Finished {
-                    context: id,
-                    command,
-                },
-                Some(results),
-            ),
-            Ended::Cancelled => self.report(DriverEvent::Cancelled {
-                context: id,
-                command,
-            }),
+            Ended::Results(results) => self.events.push(DriverEvent::Finished { context: id, command }, Some(results)),
+            Ended::Cancelled => self.report(DriverEvent::Cancelled { context: id, command }),
         }
         self.pump(id);
     }
 
-    pub(super) fn command_lost(
-        &mut self,
-        id: ContextId,
-        command: CommandId,
-        language: Language,
-        reason: &str,
-    ) {
+    pub(super) fn command_lost(&mut self, id: ContextId, command: CommandId, language: Language, reason: &str) {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let Some(running) = context
-            .running
-            .take_if(|running| running.command == command)
-        else {
+        let Some(running) = context.running.take_if(|running| running.command == command) else {
             return;
         };
         if running.cancel.is_some() {
             // It was to stop, and it has.
-            self.report(DriverEvent::Cancelled {
-                context: id,
-                command,
-            });
+            self.report(DriverEvent::Cancelled { context: id, command });
         } else {
             let reason = format!(
                 "{reason}. What the context's {language} interpreter held is lost; its next {language} command \
                  starts a fresh one"
             );
-            self.report(DriverEvent::Lost {
-                context: id,
-                command,
-                reason,
-            });
+            self.report(DriverEvent::Lost { context: id, command, reason });
         }
         self.pump(id);
     }
@@ -257,22 +185,12 @@ impl Driver {
             return;
         };
         if context.remove(command).is_some() {
-            return self.report(DriverEvent::Cancelled {
-                context: id,
-                command,
-            });
+            return self.report(DriverEvent::Cancelled { context: id, command });
         }
         let now = Instant::now();
-        if let Some(running) = context
-            .running
-            .as_mut()
-            .filter(|running| running.command == command)
-        {
+        if let Some(running) = context.running.as_mut().filter(|running| running.command == command) {
             let interpreter = running.interpreter;
-            running.cancel.get_or_insert(Cancelling {
-                since: now,
-                asked_last: now,
-            });
+            running.cancel.get_or_insert(Cancelling { since: now, asked_last: now });
             self.interrupt(interpreter, id);
         }
     }
@@ -280,11 +198,7 @@ impl Driver {
     /// Interrupts cancelled commands again, and gives up interpreters that do not stop.
     pub(super) fn press_cancels(&mut self, now: Instant) {
         for id in self.contexts.keys().copied().collect::<Vec<_>>() {
-            let Some(running) = self
-                .contexts
-                .get_mut(&id)
-                .and_then(|context| context.running.as_mut())
-            else {
+            let Some(running) = self.contexts.get_mut(&id).and_then(|context| context.running.as_mut()) else {
                 continue;
             };
             let interpreter = running.interpreter;
@@ -302,37 +216,19 @@ impl Driver {
 
     /// Code that does not stop: its process is killed where it has one of its own; in the JVM, where threads cannot
     /// be killed, the context is given up and says so.
-    fn give_up(
-        &mut self,
-        id: ContextId,
-        interpreter: crate::protocol::interpreters::InterpreterId,
-    ) {
+    fn give_up(&mut self, id: ContextId, interpreter: crate::protocol::interpreters::InterpreterId) {
         if self.is_process(interpreter) {
-            return self.lose(
-                interpreter,
-                "it did not stop when it was interrupted, so its process was killed",
-            );
+            return self.lose(interpreter, "it did not stop when it was interrupted, so its process was killed");
         }
-        let Some(running) = self
-            .contexts
-            .get_mut(&id)
-            .and_then(|context| context.running.take())
-        else {
+        let Some(running) = self.contexts.get_mut(&id).and_then(|context| context.running.take()) else {
             return;
         };
         let reason = format!(
             "the code did not stop within {CANCEL_DEADLINE:?} of its cancel and may go on inside the JVM; the context \
              is lost, make a new one"
         );
-        self.report(DriverEvent::Lost {
-            context: id,
-            command: running.command,
-            reason: reason.clone(),
-        });
-        self.report(DriverEvent::ContextFailed {
-            context: id,
-            reason,
-        });
+        self.report(DriverEvent::Lost { context: id, command: running.command, reason: reason.clone() });
+        self.report(DriverEvent::ContextFailed { context: id, reason });
         self.close(id);
     }
 }
@@ -340,10 +236,7 @@ impl Driver {
 /// What is refused in every language (reference, section 5.4).
 fn refused(source: &[u8]) -> Option<Results> {
     let first = source.trim_ascii_start();
-    let word = first
-        .split(u8::is_ascii_whitespace)
-        .next()
-        .unwrap_or_default();
+    let word = first.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     (word == b"%run").then(|| {
         let text = "%run is not supported over this API: send the notebook's source as a command of its own";
         Results::error(text, text)

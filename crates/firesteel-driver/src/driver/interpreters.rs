@@ -13,9 +13,7 @@ use crate::interpreter::{InterpreterEvent, InterpreterHandle};
 use crate::output::Pipe;
 use crate::process;
 use crate::protocol::frame;
-use crate::protocol::interpreters::{
-    Answer, Gateway, Hello, InterpreterId, Role, ToJvm, ToPythonParent,
-};
+use crate::protocol::interpreters::{Answer, Gateway, Hello, InterpreterId, Role, ToJvm, ToPythonParent};
 
 /// How long the making of one interpreter may take. A Scala one takes up to 15 s on a busy machine of two cores.
 const MAKING_DEADLINE: Duration = Duration::from_secs(180);
@@ -102,16 +100,10 @@ impl Driver {
             return;
         }
         let count = |phase: Phase| {
-            self.interpreters
-                .values()
-                .filter(|other| other.language == language && other.phase == phase)
-                .count()
+            self.interpreters.values().filter(|other| other.language == language && other.phase == phase).count()
         };
         let (spares, making) = (count(Phase::Spare), count(Phase::Making));
-        for _ in 0..self
-            .spares
-            .missing(language, spares, making, self.spec.spares, Instant::now())
-        {
+        for _ in 0..self.spares.missing(language, spares, making, self.spec.spares, Instant::now()) {
             self.make(language);
         }
     }
@@ -126,10 +118,8 @@ impl Driver {
     }
 
     fn spare(&self, language: Language) -> Option<InterpreterId> {
-        let mut spares = self
-            .interpreters
-            .iter()
-            .filter(|(_, other)| other.language == language && other.phase == Phase::Spare);
+        let mut spares =
+            self.interpreters.iter().filter(|(_, other)| other.language == language && other.phase == Phase::Spare);
         spares.next().map(|(id, _)| *id)
     }
 
@@ -148,18 +138,8 @@ impl Driver {
             _ => {
                 let key = new_key();
                 let until = Some(Instant::now() + MAKING_DEADLINE);
-                self.expected.insert(
-                    key.clone(),
-                    Expected {
-                        promise: Promise::Interpreter(id),
-                        until,
-                    },
-                );
-                ToJvm::Open {
-                    interpreter: id,
-                    language,
-                    key,
-                }
+                self.expected.insert(key.clone(), Expected { promise: Promise::Interpreter(id), until });
+                ToJvm::Open { interpreter: id, language, key }
             }
         };
         if jvm.try_send(ask).is_err() {
@@ -192,20 +172,9 @@ impl Driver {
         }
         let key = new_key();
         let until = Some(Instant::now() + MAKING_DEADLINE);
-        self.expected.insert(
-            key.clone(),
-            Expected {
-                promise: Promise::Interpreter(id),
-                until,
-            },
-        );
+        self.expected.insert(key.clone(), Expected { promise: Promise::Interpreter(id), until });
         let output = path.to_string_lossy().into_owned();
-        let ask = ToPythonParent::Fork {
-            interpreter: id,
-            key,
-            output,
-            gateway: Gateway { port, token },
-        };
+        let ask = ToPythonParent::Fork { interpreter: id, key, output, gateway: Gateway { port, token } };
         let parent = self.children.python_control.as_ref();
         if parent.is_none_or(|parent| parent.try_send(ask).is_err()) {
             self.lose(id, "the parent of the Python processes is gone");
@@ -213,10 +182,7 @@ impl Driver {
     }
 
     pub(super) fn peer_arrived(&mut self, hello: Hello, stream: UnixStream) {
-        let promised = self
-            .expected
-            .remove(&hello.key)
-            .map(|expected| expected.promise);
+        let promised = self.expected.remove(&hello.key).map(|expected| expected.promise);
         let fits = match (&hello.role, promised) {
             (Role::Jvm, Some(Promise::Jvm)) | (Role::Python, Some(Promise::Python)) => true,
             (Role::Interpreter { interpreter }, Some(Promise::Interpreter(id))) => {
@@ -227,34 +193,23 @@ impl Driver {
         let limits = self.spec.limits;
         let answer = match fits {
             true if hello.is_current() => Answer::Welcome { limits },
-            true => Answer::Refused {
-                reason: "another version of the protocol".to_owned(),
-            },
-            false => Answer::Refused {
-                reason: "nobody is expected with this key".to_owned(),
-            },
+            true => Answer::Refused { reason: "another version of the protocol".to_owned() },
+            false => Answer::Refused { reason: "nobody is expected with this key".to_owned() },
         };
         // A small message into an empty socket: written at once, or the peer is not worth waiting for.
         let bytes = frame::encode(&answer, None).unwrap_or_default();
-        let written =
-            nix::unistd::write(&stream, &bytes).is_ok_and(|written| written == bytes.len());
+        let written = nix::unistd::write(&stream, &bytes).is_ok_and(|written| written == bytes.len());
         if !written || !matches!(answer, Answer::Welcome { .. }) {
             tracing::warn!("a connection as {:?} was refused", hello.role);
             return;
         }
         match hello.role {
-            Role::Jvm => {
-                self.children.jvm_control =
-                    Some(control::control(stream, self.channels.jvm.clone()))
-            }
+            Role::Jvm => self.children.jvm_control = Some(control::control(stream, self.channels.jvm.clone())),
             Role::Python => {
-                self.children.python_control =
-                    Some(control::control(stream, self.channels.python.clone()));
+                self.children.python_control = Some(control::control(stream, self.channels.python.clone()));
                 self.balance(Language::Python);
             }
-            Role::Interpreter { interpreter } => {
-                self.interpreter_arrived(interpreter, hello.pid, stream)
-            }
+            Role::Interpreter { interpreter } => self.interpreter_arrived(interpreter, hello.pid, stream),
         }
     }
 
@@ -268,13 +223,7 @@ impl Driver {
             interpreter.group = Some(pid);
         }
         let text_chars_max = self.spec.limits.text_chars_max;
-        interpreter.handle = Some(InterpreterHandle::start(
-            id,
-            stream,
-            pipe,
-            text_chars_max,
-            reports,
-        ));
+        interpreter.handle = Some(InterpreterHandle::start(id, stream, pipe, text_chars_max, reports));
         interpreter.phase = Phase::Spare;
         interpreter.since = Instant::now();
         let language = interpreter.language;
@@ -292,11 +241,7 @@ impl Driver {
         interpreter.phase = Phase::Binding(context);
         interpreter.since = Instant::now();
         held.interpreters.insert(interpreter.language, id);
-        if interpreter
-            .handle
-            .as_ref()
-            .is_none_or(|handle| !handle.bind(context))
-        {
+        if interpreter.handle.as_ref().is_none_or(|handle| !handle.bind(context)) {
             self.lose(id, "its connection is gone");
         }
     }
@@ -313,15 +258,9 @@ impl Driver {
                 interpreter.phase = Phase::Idle(context);
                 self.context_has_interpreter(context);
             }
-            InterpreterEvent::BindFailed(reason) | InterpreterEvent::Broken(reason) => {
-                self.lose(id, &reason)
-            }
+            InterpreterEvent::BindFailed(reason) | InterpreterEvent::Broken(reason) => self.lose(id, &reason),
             InterpreterEvent::HungUp => self.hung_up(id),
-            InterpreterEvent::Done {
-                command,
-                ended,
-                restart,
-            } => {
+            InterpreterEvent::Done { command, ended, restart } => {
                 let Some(interpreter) = self.interpreters.get_mut(&id) else {
                     return;
                 };
@@ -354,12 +293,7 @@ impl Driver {
     }
 
     /// Starts a command on a context's own interpreter. False when the interpreter is not ready for it.
-    pub(super) fn start_on(
-        &mut self,
-        id: InterpreterId,
-        command: CommandId,
-        source: bytes::Bytes,
-    ) -> bool {
+    pub(super) fn start_on(&mut self, id: InterpreterId, command: CommandId, source: bytes::Bytes) -> bool {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
             return false;
         };
@@ -367,17 +301,12 @@ impl Driver {
             return false;
         };
         interpreter.phase = Phase::Busy(context, command);
-        interpreter
-            .handle
-            .as_ref()
-            .is_some_and(|handle| handle.execute(command, source))
+        interpreter.handle.as_ref().is_some_and(|handle| handle.execute(command, source))
     }
 
     /// Tells whether an interpreter waits for a command.
     pub(super) fn is_idle(&self, id: InterpreterId) -> bool {
-        self.interpreters
-            .get(&id)
-            .is_some_and(|interpreter| matches!(interpreter.phase, Phase::Idle(_)))
+        self.interpreters.get(&id).is_some_and(|interpreter| matches!(interpreter.phase, Phase::Idle(_)))
     }
 
     /// Interrupts what an interpreter runs, as its language has it.
@@ -390,18 +319,13 @@ impl Driver {
             process::signal(group, Signal::SIGINT);
         }
         if let Some(jvm) = &self.children.jvm_control {
-            let _ = jvm.try_send(ToJvm::Cancel {
-                context,
-                interpreter: in_jvm.then_some(id),
-            });
+            let _ = jvm.try_send(ToJvm::Cancel { context, interpreter: in_jvm.then_some(id) });
         }
     }
 
     /// Tells whether an interpreter is a process of its own, which can be killed.
     pub(super) fn is_process(&self, id: InterpreterId) -> bool {
-        self.interpreters
-            .get(&id)
-            .is_some_and(|interpreter| interpreter.group.is_some())
+        self.interpreters.get(&id).is_some_and(|interpreter| interpreter.group.is_some())
     }
 
     /// Lets an interpreter go: its connection is closed, its process killed, the JVM drops what it kept for it.
@@ -410,11 +334,7 @@ impl Driver {
         let Some(interpreter) = self.interpreters.remove(&id) else {
             return;
         };
-        if let Some(context) = interpreter
-            .phase
-            .context()
-            .and_then(|context| self.contexts.get_mut(&context))
-        {
+        if let Some(context) = interpreter.phase.context().and_then(|context| self.contexts.get_mut(&context)) {
             context.interpreters.retain(|_, own| *own != id);
         }
         if let Some(group) = interpreter.group {
@@ -448,15 +368,8 @@ impl Driver {
     }
 
     pub(super) fn lose_all_python(&mut self, reason: &str) {
-        let python = |(id, other): (&InterpreterId, &Interpreter)| {
-            (other.language == Language::Python).then_some(*id)
-        };
-        for id in self
-            .interpreters
-            .iter()
-            .filter_map(python)
-            .collect::<Vec<_>>()
-        {
+        let python = |(id, other): (&InterpreterId, &Interpreter)| (other.language == Language::Python).then_some(*id);
+        for id in self.interpreters.iter().filter_map(python).collect::<Vec<_>>() {
             self.lose(id, reason);
         }
     }
@@ -469,8 +382,7 @@ impl Driver {
 
     pub(super) fn check_deadlines(&mut self, now: Instant) {
         self.check_spark_deadline(now);
-        self.expected
-            .retain(|_, expected| expected.until.is_none_or(|until| now < until));
+        self.expected.retain(|_, expected| expected.until.is_none_or(|until| now < until));
         let late = |(id, other): (&InterpreterId, &Interpreter)| {
             let deadline = match other.phase {
                 Phase::Making => MAKING_DEADLINE,
@@ -480,25 +392,12 @@ impl Driver {
             (now.duration_since(other.since) >= deadline).then_some((*id, deadline))
         };
         let silent = |(id, other): (&InterpreterId, &Interpreter)| {
-            other
-                .hung_up
-                .is_some_and(|since| now.duration_since(since) >= EXIT_DEADLINE)
-                .then_some(*id)
+            other.hung_up.is_some_and(|since| now.duration_since(since) >= EXIT_DEADLINE).then_some(*id)
         };
-        for id in self
-            .interpreters
-            .iter()
-            .filter_map(silent)
-            .collect::<Vec<_>>()
-        {
+        for id in self.interpreters.iter().filter_map(silent).collect::<Vec<_>>() {
             self.lose(id, HUNG_UP);
         }
-        for (id, deadline) in self
-            .interpreters
-            .iter()
-            .filter_map(late)
-            .collect::<Vec<_>>()
-        {
+        for (id, deadline) in self.interpreters.iter().filter_map(late).collect::<Vec<_>>() {
             self.lose(id, &format!("it did not get ready within {deadline:?}"));
         }
     }

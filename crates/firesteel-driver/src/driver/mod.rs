@@ -83,9 +83,7 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         spec,
     };
     driver.start_children();
-    driver
-        .serve(inboxes, server_arrivals, peer_arrivals)
-        .await?;
+    driver.serve(inboxes, server_arrivals, peer_arrivals).await?;
     driver.end().await;
     Ok(())
 }
@@ -114,13 +112,7 @@ fn channels() -> (Channels, Inboxes) {
     let (interpreters, interpreters_inbox) = mpsc::channel(REPORTS_MAX);
     let (exits, exits_inbox) = mpsc::channel(16);
     (
-        Channels {
-            link,
-            jvm,
-            python,
-            interpreters,
-            exits,
-        },
+        Channels { link, jvm, python, interpreters, exits },
         Inboxes {
             link: link_inbox,
             jvm: jvm_inbox,
@@ -224,9 +216,7 @@ impl Driver {
     fn server_arrived(&mut self, hello: ToDriver, stream: UnixStream) {
         let reason = match hello {
             ToDriver::Hello { version, .. } if version != VERSION => {
-                format!(
-                    "this driver speaks version {VERSION} of the protocol, the server {version}"
-                )
+                format!("this driver speaks version {VERSION} of the protocol, the server {version}")
             }
             ToDriver::Hello { cluster, .. } if cluster != self.spec.cluster => {
                 format!("this is the driver of cluster {}", self.spec.cluster)
@@ -235,19 +225,10 @@ impl Driver {
                 self.links_made += 1;
                 let mut contexts: Vec<HeldContext> = self.contexts.values().map(held).collect();
                 contexts.sort_by_key(|held| held.context);
-                let welcome = Welcome {
-                    cluster: self.spec.cluster.clone(),
-                    generation: self.generation.clone(),
-                    contexts,
-                };
+                let welcome =
+                    Welcome { cluster: self.spec.cluster.clone(), generation: self.generation.clone(), contexts };
                 let reports = self.channels.link.clone();
-                self.link = Some(Link::start(
-                    self.links_made,
-                    stream,
-                    welcome,
-                    self.events.clone(),
-                    reports,
-                ));
+                self.link = Some(Link::start(self.links_made, stream, welcome, self.events.clone(), reports));
                 return;
             }
             _ => "a connection begins with `hello`".to_owned(),
@@ -259,19 +240,8 @@ impl Driver {
         match ask {
             ToDriver::Hello { .. } => tracing::warn!("the server said hello twice"),
             ToDriver::Open { context, language } => self.open(context, language),
-            ToDriver::Execute {
-                context,
-                command,
-                sequence,
-                language,
-            } => {
-                self.execute(
-                    context,
-                    command,
-                    sequence,
-                    language,
-                    payload.unwrap_or_default(),
-                );
+            ToDriver::Execute { context, command, sequence, language } => {
+                self.execute(context, command, sequence, language, payload.unwrap_or_default());
             }
             ToDriver::Cancel { context, command } => self.cancel(context, command),
             ToDriver::Close { context } => self.close(context),
@@ -315,11 +285,7 @@ impl Driver {
     async fn end(&mut self) {
         self.link = None;
         self.end_children().await;
-        for pid in self
-            .interpreters
-            .values()
-            .filter_map(|interpreter| interpreter.group)
-        {
+        for pid in self.interpreters.values().filter_map(|interpreter| interpreter.group) {
             process::signal_group(pid, Signal::SIGKILL);
         }
         process::sweep(&self.mark);
@@ -330,8 +296,5 @@ impl Driver {
 }
 
 fn held(context: &Context) -> HeldContext {
-    HeldContext {
-        context: context.id,
-        accepted: context.accepted(),
-    }
+    HeldContext { context: context.id, accepted: context.accepted() }
 }

@@ -73,16 +73,10 @@ where
     } else {
         None
     };
-    Ok(Some(Message {
-        head: serde_json::from_slice(&json)?,
-        payload,
-    }))
+    Ok(Some(Message { head: serde_json::from_slice(&json)?, payload }))
 }
 
-async fn read_frame<R: AsyncRead + Unpin>(
-    reader: &mut R,
-    max: usize,
-) -> Result<Option<Bytes>, FrameError> {
+async fn read_frame<R: AsyncRead + Unpin>(reader: &mut R, max: usize) -> Result<Option<Bytes>, FrameError> {
     let mut length = [0u8; 4];
     // An end before the first byte is orderly, one inside the length is not.
     if reader.read(&mut length[..1]).await? == 0 {
@@ -95,10 +89,7 @@ async fn read_frame<R: AsyncRead + Unpin>(
     }
     // Grown as the bytes arrive: an announced length alone costs nothing.
     let mut frame = Vec::with_capacity(length.min(64 << 10));
-    let read = (&mut *reader)
-        .take(length as u64)
-        .read_to_end(&mut frame)
-        .await?;
+    let read = (&mut *reader).take(length as u64).read_to_end(&mut frame).await?;
     if read < length {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
@@ -121,13 +112,7 @@ where
 /// Returns a message's JSON frame and, where there is a payload, that frame's length: everything but the payload itself.
 pub fn encode<T: Serialize>(head: &T, payload: Option<&[u8]>) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 4];
-    serde_json::to_writer(
-        &mut bytes,
-        &Envelope {
-            head,
-            payload: payload.is_some(),
-        },
-    )?;
+    serde_json::to_writer(&mut bytes, &Envelope { head, payload: payload.is_some() })?;
     let length = frame_length(bytes.len() - 4, JSON_BYTES_MAX)?;
     bytes[..4].copy_from_slice(&length);
     if let Some(payload) = payload {
@@ -139,10 +124,7 @@ pub fn encode<T: Serialize>(head: &T, payload: Option<&[u8]>) -> io::Result<Vec<
 fn frame_length(length: usize, max: usize) -> io::Result<[u8; 4]> {
     match u32::try_from(length) {
         Ok(short) if length <= max => Ok(short.to_be_bytes()),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            FrameError::TooLong { length, max },
-        )),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, FrameError::TooLong { length, max })),
     }
 }
 
@@ -154,10 +136,7 @@ mod tests {
     use super::*;
 
     fn block<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(future)
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
     fn read_all(mut bytes: &[u8]) -> (Vec<Message<Value>>, Option<FrameError>) {
@@ -174,12 +153,7 @@ mod tests {
     #[test]
     fn a_message_with_a_payload_comes_back_whole() {
         let mut bytes = Vec::new();
-        block(write(
-            &mut bytes,
-            &json!({"type": "output"}),
-            Some(b"\x00\xffabc"),
-        ))
-        .unwrap();
+        block(write(&mut bytes, &json!({"type": "output"}), Some(b"\x00\xffabc"))).unwrap();
         block(write(&mut bytes, &json!({"type": "bound"}), None)).unwrap();
         let (seen, error) = read_all(&bytes);
         assert!(error.is_none());
@@ -191,10 +165,7 @@ mod tests {
     #[test]
     fn a_length_above_the_bound_is_refused_before_anything_is_read() {
         let (_, error) = read_all(&[0x7f, 0xff, 0xff, 0xff]);
-        assert!(
-            matches!(error, Some(FrameError::TooLong { .. })),
-            "{error:?}"
-        );
+        assert!(matches!(error, Some(FrameError::TooLong { .. })), "{error:?}");
     }
 
     proptest! {

@@ -36,7 +36,7 @@ pub struct Run {
     unset: Vec<&'static str>,
     folder: Option<PathBuf>,
     deadline: Option<Duration>,
-    held: Option<File>,
+    input: Option<File>,
 }
 
 /// How a program ended.
@@ -58,15 +58,14 @@ impl Run {
             unset: Vec::new(),
             folder: None,
             deadline: None,
-            held: None,
+            input: None,
         }
     }
 
     /// Adds arguments.
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_os_string()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_os_string()));
         self
     }
 
@@ -98,11 +97,11 @@ impl Run {
         self
     }
 
-    /// Gives it an empty, locked file as its standard input. Should this process be killed outright, the lock stays
-    /// held for as long as the program runs.
+    /// Gives it a file as its standard input, which is empty otherwise. With a locked one, the lock stays held for as
+    /// long as the program runs, even should this process be killed outright.
     #[must_use]
-    pub fn holding(mut self, lock: File) -> Self {
-        self.held = Some(lock);
+    pub fn input(mut self, file: File) -> Self {
+        self.input = Some(file);
         self
     }
 
@@ -112,7 +111,7 @@ impl Run {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
-            .stdin(self.held.map_or_else(Stdio::null, Stdio::from))
+            .stdin(self.input.map_or_else(Stdio::null, Stdio::from))
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .process_group(0);
@@ -127,10 +126,7 @@ impl Run {
         // The command still holds the writing ends of the pipe; without this its end would never be seen.
         drop(command);
 
-        let mut output = Output {
-            pipe: pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?,
-            line: Vec::new(),
-        };
+        let mut output = Output { pipe: pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?, line: Vec::new() };
         let mut kept = VecDeque::new();
         let mut keep = |line: &str| {
             hear(line);
@@ -151,22 +147,14 @@ impl Run {
                 while open && output.read(&mut keep).await? {}
                 io::Result::Ok(())
             };
-            tokio::time::timeout(DRAIN_TIME, drain)
-                .await
-                .unwrap_or(Ok(()))?;
+            tokio::time::timeout(DRAIN_TIME, drain).await.unwrap_or(Ok(()))?;
             io::Result::Ok(status)
         };
         let status = match self.deadline {
-            Some(deadline) => tokio::time::timeout(deadline, running)
-                .await
-                .ok()
-                .transpose()?,
+            Some(deadline) => tokio::time::timeout(deadline, running).await.ok().transpose()?,
             None => Some(running.await?),
         };
-        Ok(Ended {
-            status,
-            lines: kept.into(),
-        })
+        Ok(Ended { status, lines: kept.into() })
     }
 }
 
@@ -178,14 +166,8 @@ impl Ended {
 
     /// The last `count` lines that are not empty, one below the other, behind a word on a deadline that was missed.
     pub fn tail(&self, count: usize) -> String {
-        let mut lines: Vec<&str> = self
-            .lines
-            .iter()
-            .rev()
-            .map(|line| line.trim_end())
-            .filter(|line| !line.is_empty())
-            .take(count)
-            .collect();
+        let mut lines: Vec<&str> =
+            self.lines.iter().rev().map(|line| line.trim_end()).filter(|line| !line.is_empty()).take(count).collect();
         if self.status.is_none() {
             lines.push("it took too long and was stopped");
         }
@@ -266,10 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_misses_its_deadline_is_killed_with_what_it_started() {
-        let ended = shell("sleep 600 & echo $!; wait")
-            .deadline(Duration::from_millis(300))
-            .to_end(&mut |_| {})
-            .await;
+        let ended = shell("sleep 600 & echo $!; wait").deadline(Duration::from_millis(300)).to_end(&mut |_| {}).await;
         let ended = ended.unwrap();
         assert!(ended.status.is_none() && ended.tail(5).contains("took too long"));
         let pid: i32 = ended.lines[0].parse().unwrap();

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// The folder is no Spark.
-    #[error(
-        "`{folder}` is not a Spark: {reason}; name the folder that holds Spark's `jars` and `bin`"
-    )]
+    #[error("`{folder}` is not a Spark: {reason}; name the folder that holds Spark's `jars` and `bin`")]
     NotSpark {
         /// What was named.
         folder: PathBuf,
@@ -55,10 +53,6 @@ pub enum RuntimeError {
 impl RuntimeError {
     /// A failure of `what` on `path`.
     pub fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            what,
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { what, path: path.to_path_buf(), source }
     }
 }

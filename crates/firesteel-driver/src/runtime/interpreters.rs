@@ -22,10 +22,7 @@ pub fn scala() -> &'static [Source] {
 
 /// Whether a source is for `scala_version`: one in a folder `src-2.12` is for that version alone, all others for every one.
 pub(crate) fn is_for(source: &Source, scala_version: &str) -> bool {
-    let only = source
-        .name
-        .split_once('/')
-        .and_then(|(folder, _)| folder.strip_prefix("src-"));
+    let only = source.name.split_once('/').and_then(|(folder, _)| folder.strip_prefix("src-"));
     only.is_none_or(|only| only == scala_version)
 }
 
@@ -48,11 +45,7 @@ pub fn python_digest() -> &'static str {
 
 /// Tells one set of sources from another, by their names and texts.
 pub(crate) fn digest_of(sources: &[Source]) -> String {
-    digest(
-        sources
-            .iter()
-            .flat_map(|source| [source.name.as_bytes(), source.text.as_bytes()]),
-    )
+    digest(sources.iter().flat_map(|source| [source.name.as_bytes(), source.text.as_bytes()]))
 }
 
 #[cfg(test)]
@@ -70,22 +63,12 @@ mod tests {
     #[test]
     fn a_source_of_one_scala_version_is_left_out_for_the_other() {
         let source = |name| Source { name, text: "" };
-        assert!(
-            is_for(&source("src/Agent.scala"), "2.12") && is_for(&source("Agent.scala"), "2.13")
-        );
-        assert!(
-            is_for(&source("src-2.12/Repl.scala"), "2.12")
-                && !is_for(&source("src-2.12/Repl.scala"), "2.13")
-        );
+        assert!(is_for(&source("src/Agent.scala"), "2.12") && is_for(&source("Agent.scala"), "2.13"));
+        assert!(is_for(&source("src-2.12/Repl.scala"), "2.12") && !is_for(&source("src-2.12/Repl.scala"), "2.13"));
     }
 
     #[test]
     fn no_test_is_carried() {
-        assert!(
-            scala()
-                .iter()
-                .chain(python())
-                .all(|source| !source.name.contains("test"))
-        );
+        assert!(scala().iter().chain(python()).all(|source| !source.name.contains("test")));
     }
 }

@@ -60,11 +60,7 @@ impl JavaSearch {
     /// The usual places, with `JAVA_HOME` and `PATH` as given.
     pub fn usual(home: Option<PathBuf>, path: Option<OsString>) -> Self {
         let folders = ["/usr/lib/jvm", "/usr/lib64/jvm", "/usr/java", "/opt/java"];
-        Self {
-            home,
-            path,
-            folders: folders.map(PathBuf::from).into(),
-        }
+        Self { home, path, folders: folders.map(PathBuf::from).into() }
     }
 
     /// Tries what there is, in order: `JAVA_HOME`, `PATH`, the folders.
@@ -84,35 +80,19 @@ impl JavaSearch {
                     found.java = Some(java);
                     break;
                 }
-                Ok(java) => found.passed_over.push(format!(
-                    "`{}` is Java {}",
-                    java.home.display(),
-                    java.version
-                )),
-                Err(why) => found
-                    .passed_over
-                    .push(format!("`{}`: {why}", program.display())),
+                Ok(java) => found.passed_over.push(format!("`{}` is Java {}", java.home.display(), java.version)),
+                Err(why) => found.passed_over.push(format!("`{}`: {why}", program.display())),
             }
         }
         found
     }
 
     fn programs(&self) -> Vec<PathBuf> {
-        let mut programs: Vec<PathBuf> =
-            self.home.iter().map(|home| home.join("bin/java")).collect();
-        programs.extend(
-            self.path
-                .iter()
-                .flat_map(env::split_paths)
-                .map(|folder| folder.join("java")),
-        );
+        let mut programs: Vec<PathBuf> = self.home.iter().map(|home| home.join("bin/java")).collect();
+        programs.extend(self.path.iter().flat_map(env::split_paths).map(|folder| folder.join("java")));
         for folder in &self.folders {
-            let mut homes: Vec<PathBuf> = fs::read_dir(folder)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.path())
-                .collect();
+            let mut homes: Vec<PathBuf> =
+                fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
             homes.sort();
             programs.extend(homes.into_iter().map(|home| home.join("bin/java")));
         }
@@ -124,13 +104,8 @@ impl JavaSearch {
 /// Asks a `java` program what it is.
 pub async fn probe(program: &Path) -> Result<Java, String> {
     let ask = async |flags: &[&str]| -> Result<Ended, String> {
-        let run = Run::new(program)
-            .args(flags)
-            .args(["-XshowSettings:properties", "-version"])
-            .deadline(PROBE_TIME);
-        run.to_end(&mut |_| {})
-            .await
-            .map_err(|error| error.to_string())
+        let run = Run::new(program).args(flags).args(["-XshowSettings:properties", "-version"]).deadline(PROBE_TIME);
+        run.to_end(&mut |_| {}).await.map_err(|error| error.to_string())
     };
     let (mut ended, mut complete) = (ask(&[VECTOR]).await?, true);
     if !ended.success() {
@@ -140,29 +115,16 @@ pub async fn probe(program: &Path) -> Result<Java, String> {
         return Err(ended.tail(1));
     }
     let property = |name: &str| {
-        ended.lines.iter().find_map(|line| {
-            line.trim()
-                .strip_prefix(name)?
-                .trim_start()
-                .strip_prefix("= ")
-        })
+        ended.lines.iter().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix("= "))
     };
     let (Some(home), Some(version)) = (property("java.home"), property("java.version")) else {
         return Err("it does not say its version".to_owned());
     };
     let major = major(version).ok_or_else(|| format!("its version is `{version}`"))?;
     // A mirror's wrapper names the home of what it wraps, and a shim is in no home at all.
-    let own = program
-        .parent()
-        .and_then(Path::parent)
-        .filter(|own| own.join("lib/modules").is_file());
+    let own = program.parent().and_then(Path::parent).filter(|own| own.join("lib/modules").is_file());
     let home = own.map_or_else(|| home.into(), Path::to_path_buf);
-    Ok(Java {
-        home,
-        version: version.to_owned(),
-        major,
-        complete,
-    })
+    Ok(Java { home, version: version.to_owned(), major, complete })
 }
 
 /// 17 of `17.0.15`, 8 of `1.8.0_412`, 21 of `21-ea`.
@@ -184,10 +146,7 @@ pub fn mirror(home: &Path, folder: &Path) -> Result<(), RuntimeError> {
         }
         let bin = folder.join("bin");
         fs::create_dir_all(&bin)?;
-        for (from, to) in [
-            (home.to_path_buf(), folder),
-            (home.join("bin"), bin.as_path()),
-        ] {
+        for (from, to) in [(home.to_path_buf(), folder), (home.join("bin"), bin.as_path())] {
             for entry in fs::read_dir(from)? {
                 let entry = entry?;
                 let link = to.join(entry.file_name());
@@ -196,11 +155,7 @@ pub fn mirror(home: &Path, folder: &Path) -> Result<(), RuntimeError> {
                 }
             }
         }
-        let real = home
-            .join("bin/java")
-            .display()
-            .to_string()
-            .replace('\'', r"'\''");
+        let real = home.join("bin/java").display().to_string().replace('\'', r"'\''");
         let wrapper = bin.join("java");
         fs::write(
             &wrapper,
@@ -219,10 +174,7 @@ pub fn mirror(home: &Path, folder: &Path) -> Result<(), RuntimeError> {
 /// Says what to do where no Java serves.
 pub fn advice(spark: &Spark, passed_over: &[String]) -> String {
     let wanted: Vec<String> = majors(spark.line()).iter().map(u32::to_string).collect();
-    let mut text = format!(
-        "no Java {} was found; install one or set JAVA_HOME",
-        wanted.join(" or ")
-    );
+    let mut text = format!("no Java {} was found; install one or set JAVA_HOME", wanted.join(" or "));
     if !passed_over.is_empty() {
         text += &format!(" (passed over: {})", passed_over.join(", "));
     }
@@ -239,13 +191,9 @@ mod tests {
         fs::create_dir_all(&bin).unwrap();
         fs::create_dir_all(folder.join("lib")).unwrap();
         fs::write(folder.join("lib/modules"), "").unwrap();
-        let refuse = if whole {
-            ""
-        } else {
-            "case \"$*\" in *incubator*) echo no such module; exit 1;; esac\n"
-        };
+        let refuse = if whole { "" } else { "case \"$*\" in *incubator*) echo no such module; exit 1;; esac\n" };
         let text = format!(
-            "#!/bin/sh\n{refuse}echo '    java.home = {}' >&2\necho '    java.version = {version}' >&2\necho \"[$*]\"\n",
+            "#!/bin/sh\n{refuse}echo \"    java.home = {}\" >&2\necho '    java.version = {version}' >&2\necho \"[$*]\"\n",
             folder.display()
         );
         fs::write(bin.join("java"), text).unwrap();
@@ -259,20 +207,13 @@ mod tests {
         let old = fake(&folder.path().join("old"), "1.8.0_412", false);
         fake(&folder.path().join("jvm/a"), "25.0.3", true);
         let good = fake(&folder.path().join("jvm/b"), "21.0.1", true);
-        let search = JavaSearch {
-            home: Some(old),
-            path: None,
-            folders: vec![folder.path().join("jvm"), "/nonexistent".into()],
-        };
+        let search =
+            JavaSearch { home: Some(old), path: None, folders: vec![folder.path().join("jvm"), "/nonexistent".into()] };
         let found = search.find(&[17, 21]).await;
         let java = found.java.unwrap();
         assert_eq!((java.home, java.major, java.complete), (good, 21, true));
         assert_eq!(found.passed_over.len(), 2, "{:?}", found.passed_over);
-        assert!(
-            found.passed_over[0].contains("Java 1.8.0_412"),
-            "{:?}",
-            found.passed_over
-        );
+        assert!(found.passed_over[0].contains("Java 1.8.0_412"), "{:?}", found.passed_over);
         assert!(JavaSearch::default().find(&[17]).await.java.is_none());
     }
 

@@ -10,8 +10,8 @@ use super::spark::Spark;
 use super::{Runtime, RuntimeError, python_sources};
 use crate::spec::CommandSpec;
 
-/// The main class of the driver's JVM.
-const AGENT: &str = "firesteel.Agent";
+/// The main class of the driver's JVM. It reads one line of JSON on its standard input.
+pub(crate) const AGENT: &str = "firesteel.Agent";
 
 /// How the driver's JVM is tuned. On few cores the JIT's own work is most of the cost of starting. An archive is made
 /// with the same flags.
@@ -61,7 +61,7 @@ pub struct JvmOptions {
     pub env: BTreeMap<String, String>,
 }
 
-/// Returns the command that starts the driver's JVM: the jar of the JVM side first on the class path, and as the agent.
+/// Returns the command that starts the driver's JVM: the jar of the JVM side first on the class path.
 pub fn jvm_command(
     runtime: &Runtime,
     jar: &Path,
@@ -71,18 +71,13 @@ pub fn jvm_command(
     let mut args = flags();
     args.extend(archive.map(|archive| format!("-XX:SharedArchiveFile={}", archive.display())));
     args.extend(options.heap.iter().map(|heap| format!("-Xmx{heap}")));
-    args.push(format!("-javaagent:{}", jar.display()));
     args.extend(options.java.iter().cloned());
     args.push("-cp".to_owned());
     args.push(class_path(runtime, jar, &options.class_path)?);
     args.push(AGENT.to_owned());
     let mut env = environment(runtime);
     env.extend(options.env.clone());
-    Ok(CommandSpec {
-        program: runtime.java(),
-        args,
-        env,
-    })
+    Ok(CommandSpec { program: runtime.java(), args, env })
 }
 
 /// Returns the command that starts the parent of the Python interpreters. `sources` is what
@@ -94,31 +89,17 @@ pub fn python_command(runtime: &Runtime, sources: &Path) -> Result<CommandSpec, 
     // What user code prints is seen as it is printed.
     env.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
     let args = vec!["-m".to_owned(), python_sources::PACKAGE.to_owned()];
-    Ok(CommandSpec {
-        program: runtime.python.clone(),
-        args,
-        env,
-    })
+    Ok(CommandSpec { program: runtime.python.clone(), args, env })
 }
 
 /// The flags that an archive and the JVM that uses it have in common.
 pub(crate) fn flags() -> Vec<String> {
     let plain = FLAGS.iter().chain(SETTINGS).map(|flag| (*flag).to_owned());
-    plain
-        .chain(
-            OPENS
-                .iter()
-                .map(|package| format!("--add-opens={package}=ALL-UNNAMED")),
-        )
-        .collect()
+    plain.chain(OPENS.iter().map(|package| format!("--add-opens={package}=ALL-UNNAMED"))).collect()
 }
 
 /// Our jar, then Spark's by name, then what else there is. Explicit: an archive knows jars, not wildcards.
-pub(crate) fn class_path(
-    runtime: &Runtime,
-    jar: &Path,
-    more: &[PathBuf],
-) -> Result<String, RuntimeError> {
+pub(crate) fn class_path(runtime: &Runtime, jar: &Path, more: &[PathBuf]) -> Result<String, RuntimeError> {
     let mut paths = vec![jar.to_path_buf()];
     paths.extend(Spark::jars(&runtime.spark_home)?);
     paths.extend_from_slice(more);
@@ -131,10 +112,7 @@ pub(crate) fn environment(runtime: &Runtime) -> BTreeMap<String, String> {
     BTreeMap::from([
         ("SPARK_HOME".to_owned(), text(&runtime.spark_home)),
         // A Spark of PyPI has no RELEASE file to tell its Scala version by.
-        (
-            "SPARK_SCALA_VERSION".to_owned(),
-            runtime.scala_version.clone(),
-        ),
+        ("SPARK_SCALA_VERSION".to_owned(), runtime.scala_version.clone()),
         ("JAVA_HOME".to_owned(), text(&runtime.java_home)),
         ("PYSPARK_PYTHON".to_owned(), text(&runtime.python)),
         ("PYSPARK_DRIVER_PYTHON".to_owned(), text(&runtime.python)),
@@ -145,17 +123,10 @@ pub(crate) fn environment(runtime: &Runtime) -> BTreeMap<String, String> {
 
 fn join(paths: impl IntoIterator<Item = PathBuf>) -> Result<String, RuntimeError> {
     let paths: Vec<PathBuf> = paths.into_iter().collect();
-    let failed = |source| {
-        RuntimeError::io(
-            "put on a path",
-            paths.first().map_or(Path::new(""), PathBuf::as_path),
-            source,
-        )
-    };
+    let failed =
+        |source| RuntimeError::io("put on a path", paths.first().map_or(Path::new(""), PathBuf::as_path), source);
     let joined = env::join_paths(&paths).map_err(|error| failed(io::Error::other(error)))?;
-    joined
-        .into_string()
-        .map_err(|_: OsString| failed(io::Error::other("its name is not UTF-8")))
+    joined.into_string().map_err(|_: OsString| failed(io::Error::other("its name is not UTF-8")))
 }
 
 #[cfg(test)]
@@ -191,27 +162,12 @@ mod tests {
             java: vec!["-Dx=a b".into()],
             env: BTreeMap::from([("SPARK_LOCAL_IP".into(), "10.0.0.1".into())]),
         };
-        let command = jvm_command(
-            &runtime,
-            Path::new("/c/f.jar"),
-            Some(Path::new("/c/a.jsa")),
-            &options,
-        )
-        .unwrap();
+        let command = jvm_command(&runtime, Path::new("/c/f.jar"), Some(Path::new("/c/a.jsa")), &options).unwrap();
         assert_eq!(command.program, Path::new("/java/bin/java"));
-        let [.., java, cp, path, main] = command.args.as_slice() else {
-            panic!("too short")
-        };
+        let [.., java, cp, path, main] = command.args.as_slice() else { panic!("too short") };
         let expected = format!("/c/f.jar:{0}/a.jar:{0}/b.jar:/conf", jars.display());
-        assert_eq!(
-            (java.as_str(), cp.as_str(), path, main.as_str()),
-            ("-Dx=a b", "-cp", &expected, AGENT)
-        );
-        for flag in [
-            "-Xmx2g",
-            "-javaagent:/c/f.jar",
-            "-XX:SharedArchiveFile=/c/a.jsa",
-        ] {
+        assert_eq!((java.as_str(), cp.as_str(), path, main.as_str()), ("-Dx=a b", "-cp", &expected, AGENT));
+        for flag in ["-Xmx2g", "-XX:SharedArchiveFile=/c/a.jsa"] {
             assert!(command.args.iter().any(|arg| arg == flag), "{flag}");
         }
         assert!(command.args.iter().all(|arg| !arg.starts_with("-Dspark")));

@@ -16,12 +16,7 @@ pub struct Lock(File);
 impl Lock {
     /// Takes the lock at `path`, waiting for whoever holds it. `say` hears once that it waits. Cancel-safe.
     pub async fn take(path: &Path, say: Say<'_>) -> Result<Self, RuntimeError> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path);
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
         let file = file.map_err(|source| RuntimeError::io("open", path, source))?;
         let mut said = false;
         loop {
@@ -54,9 +49,7 @@ mod tests {
     async fn the_second_waits_for_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let first = Lock::take(&path, &|_| panic!("nobody holds it"))
-            .await
-            .unwrap();
+        let first = Lock::take(&path, &|_| panic!("nobody holds it")).await.unwrap();
         let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let second = tokio::spawn({
             let path = path.clone();

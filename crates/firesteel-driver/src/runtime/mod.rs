@@ -99,19 +99,14 @@ impl Runtime {
     pub fn missing(&self) -> Option<String> {
         match spark::Spark::at(&self.spark_home) {
             Ok(spark) if spark.version != self.spark_version => {
-                return Some(format!(
-                    "`{}` holds Spark {} now",
-                    self.spark_home.display(),
-                    spark.version
-                ));
+                return Some(format!("`{}` holds Spark {} now", self.spark_home.display(), spark.version));
             }
             Ok(_) => {}
             Err(error) => return Some(error.to_string()),
         }
         let programs = [("Java", self.java()), ("Python", self.python.clone())];
         programs.into_iter().find_map(|(what, program)| {
-            (!program.exists())
-                .then(|| format!("its {what} is gone: there is no `{}`", program.display()))
+            (!program.exists()).then(|| format!("its {what} is gone: there is no `{}`", program.display()))
         })
     }
 }
@@ -129,11 +124,7 @@ pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let mut text: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut text: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     text.truncate(HEX_CHARS);
     text
 }

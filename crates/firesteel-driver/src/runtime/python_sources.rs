@@ -16,10 +16,7 @@ pub fn ensure_python(cache: &Path) -> Result<PathBuf, RuntimeError> {
 
 fn ensure(cache: &Path, sources: &[Source]) -> Result<PathBuf, RuntimeError> {
     let parent = cache.join("python");
-    let (folder, aside) = (
-        parent.join(digest_of(sources)),
-        parent.join(format!("part-{}", process::id())),
-    );
+    let (folder, aside) = (parent.join(digest_of(sources)), parent.join(format!("part-{}", process::id())));
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -47,27 +44,13 @@ mod tests {
     #[test]
     fn the_package_is_written_once_and_leaves_nothing_aside() {
         let cache = tempfile::tempdir().unwrap();
-        let sources = [
-            Source {
-                name: "__init__.py",
-                text: "x = 1\n",
-            },
-            Source {
-                name: "sub/deep.py",
-                text: "y = 2\n",
-            },
-        ];
+        let sources =
+            [Source { name: "__init__.py", text: "x = 1\n" }, Source { name: "sub/deep.py", text: "y = 2\n" }];
         let folder = ensure(cache.path(), &sources).unwrap();
-        assert_eq!(
-            fs::read_to_string(folder.join("firesteel_python/sub/deep.py")).unwrap(),
-            "y = 2\n"
-        );
+        assert_eq!(fs::read_to_string(folder.join("firesteel_python/sub/deep.py")).unwrap(), "y = 2\n");
         fs::write(folder.join("mark"), "").unwrap();
         assert_eq!(ensure(cache.path(), &sources).unwrap(), folder);
         assert!(folder.join("mark").exists());
-        assert_eq!(
-            fs::read_dir(cache.path().join("python")).unwrap().count(),
-            1
-        );
+        assert_eq!(fs::read_dir(cache.path().join("python")).unwrap().count(), 1);
     }
 }

@@ -24,12 +24,7 @@ print('firesteel-python ' + json.dumps({
 }))";
 
 /// Variables that would make one Python import what belongs to another.
-pub const FOREIGN: &[&str] = &[
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "__PYVENV_LAUNCHER__",
-];
+pub const FOREIGN: &[&str] = &["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__"];
 
 /// An installed Python.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -56,10 +51,7 @@ impl fmt::Display for Minor {
 impl Python {
     /// Its version up to the minor number.
     pub fn minor(&self) -> Minor {
-        let mut parts = self
-            .version_text
-            .split('.')
-            .map(|part| part.parse().unwrap_or(0));
+        let mut parts = self.version_text.split('.').map(|part| part.parse().unwrap_or(0));
         Minor(parts.next().unwrap_or(0), parts.next().unwrap_or(0))
     }
 
@@ -71,21 +63,11 @@ impl Python {
 
 /// Asks a Python what it is, and whether it can import `modules` with `path` added to where it looks.
 pub async fn probe(program: &Path, path: &[PathBuf], modules: &[&str]) -> Result<Python, String> {
-    let mut run = Run::new(program)
-        .args(["-c", QUESTION])
-        .args(modules)
-        .deadline(PROBE_TIME)
-        .without(FOREIGN);
+    let mut run = Run::new(program).args(["-c", QUESTION]).args(modules).deadline(PROBE_TIME).without(FOREIGN);
     if !path.is_empty() {
-        run = run.env(
-            "PYTHONPATH",
-            env::join_paths(path).map_err(|error| error.to_string())?,
-        );
+        run = run.env("PYTHONPATH", env::join_paths(path).map_err(|error| error.to_string())?);
     }
-    let ended = run
-        .to_end(&mut |_| {})
-        .await
-        .map_err(|error| error.to_string())?;
+    let ended = run.to_end(&mut |_| {}).await.map_err(|error| error.to_string())?;
     let answer = ended.lines.iter().find_map(|line| line.strip_prefix(MARK));
     match answer.map(serde_json::from_str::<Python>) {
         Some(Ok(python)) if ended.success() => Ok(python),
@@ -104,15 +86,8 @@ pub struct Found {
 
 /// Tries what there is on `path`: `python3` first, as that is what the user calls Python, then by number, newest first.
 pub async fn find(path: Option<&OsString>, serves: impl Fn(&Python) -> bool) -> Found {
-    const NAMES: [&str; 7] = [
-        "python3",
-        "python3.14",
-        "python3.13",
-        "python3.12",
-        "python3.11",
-        "python3.10",
-        "python",
-    ];
+    const NAMES: [&str; 7] =
+        ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
     let mut found = Found::default();
     let mut tried = Vec::new();
     for name in NAMES {
@@ -130,11 +105,7 @@ pub async fn find(path: Option<&OsString>, serves: impl Fn(&Python) -> bool) -> 
                 found.python = Some(python);
                 return found;
             }
-            if found
-                .too_old
-                .as_ref()
-                .is_none_or(|other| other.minor() < python.minor())
-            {
+            if found.too_old.as_ref().is_none_or(|other| other.minor() < python.minor()) {
                 found.too_old = Some(python);
             }
         }

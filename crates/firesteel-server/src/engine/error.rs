@@ -53,10 +53,23 @@ pub enum EngineError {
     /// The language cannot be had on this cluster.
     #[error("{0}")]
     LanguageUnavailable(String),
-    /// The cluster's task has more requests than it can hold.
-    #[error("cluster {0} has a full request queue; ask again later")]
-    Busy(String),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(String),
+}
+
+impl From<firesteel_store::StoreError> for EngineError {
+    fn from(error: firesteel_store::StoreError) -> Self {
+        use std::error::Error;
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            text += &format!(": {source}");
+            cause = source.source();
+        }
+        Self::Store(text)
+    }
 }

@@ -1,1 +1,22 @@
-//! placeholder
+//! The commands that talk to a server, ours or another that speaks this API.
+//!
+//! They see the wire types and nothing else of the system. `config` finds the server as the SDKs do, `api` makes the
+//! calls, `session` holds one context from its making to its end, and `exec` and `repl` are what users type.
+//! Exit statuses are in [`Exit`].
+
+pub(crate) mod api;
+mod blocks;
+mod clusters;
+pub(crate) mod config;
+pub(crate) mod exec;
+mod failure;
+#[cfg(test)]
+mod fake;
+mod interrupts;
+mod output;
+pub(crate) mod repl;
+mod session;
+mod table;
+
+pub(crate) use config::{ConnectArgs, Environment};
+pub(crate) use failure::Exit;

@@ -1,15 +1,18 @@
 """What user code raised, as clients expect to read it: a one-line summary with a span, and an IPython-style traceback.
 
 Colours are ANSI; the last line is plain. Frames of the user's code name `<command-N>`, frames of other files their absolute
-path, because editors look for both. IPython's frames and ours are left out.
+path, because editors look for both.
 """
 
 import html
+import itertools
 import linecache
 import os
 import traceback
 
 import IPython
+import py4j
+import pyspark.errors.exceptions
 
 SUMMARY_CHARS_MAX = 10_000
 CAUSE_CHARS_MAX = 50_000
@@ -18,7 +21,12 @@ CONTEXT_LINES = 2
 WIDTH = 75
 
 _RED, _GREEN, _CYAN, _RESET = "\x1b[0;31m", "\x1b[0;32m", "\x1b[0;36m", "\x1b[0m"
-_OURS = (os.path.dirname(os.path.abspath(__file__)) + os.sep, os.path.dirname(IPython.__file__) + os.sep)
+
+# Frames that say nothing to the user: ours, IPython's, and those that carry a call to the JVM and its exception back.
+_HIDDEN = tuple(
+    os.path.join(os.path.dirname(os.path.abspath(package)), "")
+    for package in (__file__, IPython.__file__, py4j.__file__, pyspark.errors.exceptions.__file__)
+)
 
 
 def describe(error):
@@ -71,15 +79,26 @@ def _last_lines(error):
 
 
 def _frames(tb):
-    entries = [entry for entry in traceback.walk_tb(tb) if not entry[0].f_code.co_filename.startswith(_OURS)]
+    entries = [entry for entry in traceback.walk_tb(tb) if not entry[0].f_code.co_filename.startswith(_HIDDEN)]
     # What calls the user's code is not the user's: event loops, for one.
     first = next((at for at, (frame, _) in enumerate(entries) if _is_users(frame)), 0)
     entries = entries[first:]
-    if len(entries) <= FRAMES_MAX:
-        return [_frame(*entry) for entry in entries]
-    half = FRAMES_MAX // 2
-    skipped = f"    [... skipping {len(entries) - 2 * half} frames]"
-    return [_frame(*entry) for entry in entries[:half]] + [skipped] + [_frame(*entry) for entry in entries[-half:]]
+    texts = _without_repeats(entries)
+    if len(texts) > FRAMES_MAX:
+        half = FRAMES_MAX // 2
+        texts[half:-half] = [f"    [... skipping {len(texts) - 2 * half} frames]"]
+    return texts
+
+
+def _without_repeats(entries):
+    """The texts of the frames, endless recursion told once."""
+    texts = []
+    for (code, line), same in itertools.groupby(entries, lambda entry: (entry[0].f_code, entry[1])):
+        same = list(same)
+        texts.append(_frame(*same[0]))
+        if len(same) > 1:
+            texts.append(f"    [... the same in {code.co_name}, line {line}, {len(same) - 1} more times]")
+    return texts
 
 
 def _is_users(frame):

@@ -2,6 +2,7 @@
 
 import sys
 
+import IPython
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -71,7 +72,7 @@ def make_shell(folder):
     config.HistoryManager.hist_file = ":memory:"
     config.InteractiveShell.cache_size = 0
     config.InteractiveShell.autoindent = False
-    config.InteractiveShell.banner1 = ""
+    config.InteractiveShell.colors = "nocolor" if IPython.version_info[0] >= 9 else "NoColor"
     shell = Shell.instance(config=config, ipython_dir=folder)
     shell.builtin_trap.activate()  # `get_ipython` is there for modules too
     shell.reset_names()
@@ -81,4 +82,4 @@ def make_shell(folder):
 
 def leave(code=None):
     """Ends the command with `SystemExit`; the interpreter stays."""
-    raise SystemExit(code)
+    raise SystemExit if code is None else SystemExit(code)

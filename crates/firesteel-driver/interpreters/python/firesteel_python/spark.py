@@ -5,6 +5,8 @@ belong to one job group, whichever Python thread starts them.
 """
 
 import functools
+import logging
+import re
 import sys
 import warnings
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ import py4j.clientserver
 import pyspark.accumulators
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession, SQLContext
+from pyspark.sql.functions import udf
 
 from . import gateway
 
@@ -53,8 +56,6 @@ class Spark:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sql_context = SQLContext(self._sc, self._session)
-        from pyspark.sql.functions import udf
-
         return {
             "spark": self._session,
             "sc": self._sc,
@@ -76,7 +77,7 @@ class Spark:
             text = str(error)
         except Exception:
             return False
-        return self._group is not None and "cancelled" in text and self._group in text.replace(self._group + "0", "")
+        return "cancelled" in text and re.search(rf"\b{self._group}\b", text) is not None
 
     def _wrap(self, jsession):
         # pyspark would make the first session of a process the JVM's default one, which is not this context's to set.
@@ -112,10 +113,23 @@ class Spark:
 
 
 def quieten():
-    """Makes pyspark's and py4j's threads wake less often: there may be hundreds of idle interpreters."""
+    """Makes pyspark and py4j fit: threads that wake less often, as hundreds may be idle, and nothing printed unasked."""
     py4j.clientserver.DEFAULT_WORKER_SLEEP_TIME = FINALIZER_SLEEP_SECONDS
     server = pyspark.accumulators.AccumulatorTCPServer
     server.serve_forever = functools.partialmethod(server.serve_forever, IDLE_POLL_SECONDS)
+    # pyspark prints every SQL error as a line of JSON besides raising it, and says at every turn that it is not sure of
+    # this pandas; neither is something that user code did.
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        _logger(name).setLevel(logging.CRITICAL)
+
+
+def _logger(name):
+    try:
+        from pyspark.logger import PySparkLogger
+    except ImportError:  # before Spark 4
+        return logging.getLogger(name)
+    return PySparkLogger.getLogger(name)
 
 
 def _ignore_stop(_self=None):

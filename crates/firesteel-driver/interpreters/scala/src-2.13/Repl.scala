@@ -28,16 +28,18 @@ object Compiled {
   case object Empty extends Compiled
 }
 
-final class Repl(classPath: String, classes: Path, parent: ReplClasses, echoCharsMax: Int) {
+final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoCharsMax: Int) {
   private val settings = new Settings(message => Log.warn(s"scala compiler: $message"))
+  // The compiler only counts deprecations and says how to see them at a prompt that is not there, so it is told not to.
   settings.processArguments(
-    List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", classPath), processAll = true)
+    List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", classPath,
+      "-Wconf:cat=deprecation:silent,cat=feature:silent"), processAll = true)
 
   private val reporter = new CollectingReporter(settings, echoCharsMax)
   private val intp = new Interpreting
 
-  private final class Interpreting extends IMain(settings, Some(parent), settings, reporter) {
-    private lazy val loader = new CheckedLoader(replOutput.dir, parent)
+  private final class Interpreting extends IMain(settings, Some(lines.libraries), settings, reporter) {
+    private lazy val loader = new CheckedLoader(replOutput.dir, lines.libraries)
     override def classLoader: AbstractFileClassLoader = loader
     override def resetClassLoader(): Unit = ()
   }
@@ -80,7 +82,7 @@ final class Repl(classPath: String, classes: Path, parent: ReplClasses, echoChar
   }
 
   def close(): Unit = {
-    parent.forget(loader)
+    lines.forget(loader)
     intp.close()
     ownLines.foreach(line => deleteTree(classes.resolve(s"$$line$line").toFile))
   }
@@ -93,7 +95,7 @@ final class Repl(classPath: String, classes: Path, parent: ReplClasses, echoChar
   /** Takes a fresh block before the last one can run out within a compilation. */
   private def takeLines(): Unit =
     if (blocks.isEmpty || lastLine + Repl.LinesPerCompilation >= blocks.last + ReplClasses.BlockLines) {
-      val first = parent.claim(loader)
+      val first = lines.claim(loader)
       blocks += first
       lastLine_=(first)
     }
@@ -144,7 +146,8 @@ private final class CollectingReporter(settings: Settings, echoCharsMax: Int)
   /** The echo as Scala 2.12 printed it: `name: Type = value`, without the keyword. */
   def clean(echo: String): String = {
     val bounded = if (echo.length <= echoCharsMax) echo else echo.take(echoCharsMax - 3) + "..."
-    val named = bounded.replace(s"lazy val $mark", "lazy val ").replace(s"val $mark", "").replace(s"var $mark", "")
+    val lazies = bounded.replaceAll(s"lazy val $mark([^\n]*? // unevaluated)\n?", "lazy val $1\n")
+    val named = lazies.replace(s"val $mark", "").replace(s"var $mark", "")
     Naming.unmangle(named).replaceAll("\n+$", "")
   }
 }

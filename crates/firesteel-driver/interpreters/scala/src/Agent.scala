@@ -85,7 +85,7 @@ object Halt {
 /** Everything that lives as long as Spark does. */
 final class Engines(launch: Launch) {
   private val jars = launch.jars.map(jar => new File(jar))
-  val classes = new ReplClasses(jars.map(_.toURI.toURL).toArray, classOf[Engines].getClassLoader)
+  val classes = new ReplClasses(new Libraries(jars.map(_.toURI.toURL), classOf[Engines].getClassLoader))
   @volatile private var started: Sessions = _
 
   def sessions: Sessions = started

@@ -51,7 +51,7 @@ object Connection {
   }
 
   private def writeAll(channel: SocketChannel, buffers: Array[ByteBuffer]): Unit =
-    while (buffers.last.hasRemaining) channel.write(buffers)
+    while (buffers.exists(_.hasRemaining)) channel.write(buffers)
 }
 
 final class Connection private (channel: SocketChannel, reader: FrameReader, val limits: Limits) {

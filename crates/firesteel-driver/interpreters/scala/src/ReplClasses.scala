@@ -16,8 +16,13 @@ object ReplClasses {
   private val Prefix = "$line"
 }
 
-/** @param jars the libraries user code sees beside Spark's */
-final class ReplClasses(jars: Array[URL], parent: ClassLoader) extends URLClassLoader(jars, parent) {
+/** The libraries user code sees beside Spark's. It is the parent of every interpreter's own loader, and knows none of their classes. */
+final class Libraries(jars: Seq[URL], parent: ClassLoader) extends URLClassLoader(jars.toArray, parent) {
+  /** Makes a library visible to code that is compiled from now on. */
+  def add(jar: URL): Unit = addURL(jar)
+}
+
+final class ReplClasses(val libraries: Libraries) extends ClassLoader(libraries) {
   private val blocks = new ConcurrentHashMap[Int, ClassLoader]
   private val nextBlock = new AtomicInteger(1)
 
@@ -27,9 +32,6 @@ final class ReplClasses(jars: Array[URL], parent: ClassLoader) extends URLClassL
     blocks.put(block, loader)
     block * ReplClasses.BlockLines
   }
-
-  /** Makes a library visible to code that is compiled from now on. */
-  def add(jar: URL): Unit = addURL(jar)
 
   def forget(loader: ClassLoader): Unit = blocks.values.removeIf(_ eq loader)
 

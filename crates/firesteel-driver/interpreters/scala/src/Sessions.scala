@@ -56,9 +56,7 @@ final class Sessions(val root: SparkSession) {
       try {
         val session = root.newSession()
         val state = session.sessionState
-        state.analyzer
-        state.optimizer
-        state.planner
+        Seq(state.analyzer, state.optimizer, state.planner) // each is made when first asked for
         ready = session
       } catch { case NonFatal(failed) => Log.warn(s"no session could be prepared: $failed") }
   }

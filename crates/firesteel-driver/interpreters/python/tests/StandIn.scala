@@ -1,0 +1,46 @@
+// A JVM for the tests of the Python interpreters: Spark, and a py4j server with the entry point they expect for each line read.
+package standin
+
+import java.net.InetAddress
+import java.util.concurrent.ConcurrentHashMap
+
+import org.apache.spark.api.java.JavaSparkContext
+import org.apache.spark.sql.{Dataset, SparkSession}
+import py4j.ClientServer
+
+final class EntryPoint(root: SparkSession) {
+  private val sessions = new ConcurrentHashMap[String, SparkSession]
+
+  def jsc(): JavaSparkContext = JavaSparkContext.fromSparkContext(root.sparkContext)
+
+  def session(context: String): SparkSession = sessions.computeIfAbsent(context, _ => root.newSession())
+
+  def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] =
+    data.limit(rowsMax).toJSON.collect().mkString("""{"resultType":"table","rows":[""", ",", "]}").getBytes("UTF-8")
+}
+
+object StandIn {
+  def main(arguments: Array[String]): Unit = {
+    val spark = SparkSession.builder().getOrCreate()
+    val entryPoint = new EntryPoint(spark)
+    val loopback = InetAddress.getLoopbackAddress
+    say("ready")
+    Iterator.continually(scala.io.StdIn.readLine()).takeWhile(_ != null).map(_.split(" ")).foreach {
+      case Array("gateway", token) =>
+        val server = new ClientServer.ClientServerBuilder()
+          .authToken(token).javaPort(0).javaAddress(loopback).pythonAddress(loopback).entryPoint(entryPoint).build()
+        server.startServer(false)
+        say(server.getJavaServer.getListeningPort.toString)
+      case Array("cancel", group) =>
+        spark.sparkContext.cancelJobGroup(group)
+        say("cancelled")
+      case Array("jobs") =>
+        say(spark.sparkContext.statusTracker.getActiveJobIds().length.toString)
+      case other => say("what is " + other.mkString(" "))
+    }
+    Runtime.getRuntime.halt(0)
+  }
+
+  private def say(word: String): Unit = { println("> " + word); System.out.flush() }
+
+}

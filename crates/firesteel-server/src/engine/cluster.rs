@@ -1,0 +1,636 @@
+//! One cluster's task: the only writer of that cluster's state.
+//!
+//! It owns the driver process and the link to it, puts what the driver reports into the store, and then on the board
+//! for readers. Requests come from [`Cluster`] handles. Nothing here knows HTTP or SQL.
+//!
+//! A request that finds no link is passed over, not lost: whatever it is about is in the store, and a new link
+//! begins with settling what the store and the driver say differently.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use firesteel_api::clusters::ClusterView;
+use firesteel_api::results::Results;
+use firesteel_api::{ClusterId, CommandId, ContextId, Language};
+use firesteel_driver::process;
+use firesteel_driver::protocol::link::{DriverEvent, ToDriver};
+use firesteel_driver::spec::DriverSpec;
+use firesteel_model::{ClusterEvent, ClusterState, CommandState, ContextState};
+use firesteel_store::{Applied, Change, ClusterRecord, Store, StoreError};
+use nix::sys::signal::Signal;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::engine::EngineError;
+use crate::engine::board::Board;
+use crate::engine::launch::Launcher;
+use crate::engine::link::{Arrived, Link};
+
+/// How many requests may wait for a cluster's task.
+const REQUESTS_MAX: usize = 1024;
+
+/// How many events are stored in one transaction.
+const BATCH_MAX: usize = 64;
+
+/// How long a driver that was just launched may take to listen.
+const LISTEN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a driver that was there before may take to answer again.
+const REATTACH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often a connection is tried.
+const CONNECT_EVERY: Duration = Duration::from_millis(20);
+
+/// How long a driver that was asked to end may take: it stops Spark and reaps every child.
+const END_DEADLINE: Duration = Duration::from_secs(40);
+
+/// How many lines of a driver's log are quoted when it died.
+const LOG_LINES: usize = 5;
+
+/// A handle to one cluster. Cheap to clone; the cluster's task is the only writer of its state.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    record: Arc<ClusterRecord>,
+    board: Arc<Board>,
+    requests: mpsc::Sender<(Request, Option<oneshot::Sender<Result<(), EngineError>>>)>,
+    state: watch::Receiver<ClusterState>,
+}
+
+/// What is asked of a cluster's task.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Launch a driver.
+    Start,
+    /// End the driver; answered when it has ended.
+    End,
+    /// A context is in the store.
+    Open { context: ContextId, language: Language },
+    /// A command is in the store.
+    Execute { context: ContextId, command: CommandId, sequence: u64, language: Language, source: Bytes },
+    /// A command's cancel is in the store.
+    Cancel { context: ContextId, command: CommandId },
+    /// A context is out of the store.
+    Close { context: ContextId },
+}
+
+impl Cluster {
+    pub(crate) fn id(&self) -> &ClusterId {
+        &self.record.id
+    }
+
+    pub(crate) fn created_ms(&self) -> u64 {
+        self.record.created_ms
+    }
+
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    pub(crate) fn state(&self) -> ClusterState {
+        self.state.borrow().clone()
+    }
+
+    /// Reads a context's id as a client sent it; what does not parse does not exist.
+    pub(crate) fn context_id(&self, text: &str) -> Result<ContextId, EngineError> {
+        let id = text.parse().ok().filter(|id| self.board.has(*id));
+        id.ok_or_else(|| EngineError::UnknownContext(text.chars().take(80).collect()))
+    }
+
+    pub(crate) fn view(&self) -> ClusterView {
+        let state = self.state();
+        let live = state.takes_work();
+        ClusterView {
+            driver_ip: if live { self.record.driver_ip.clone() } else { String::new() },
+            id: self.record.id.clone(),
+            jdbc_port: self.record.jdbc_port,
+            name: self.record.name.clone(),
+            num_workers: if live { self.record.num_workers } else { 0 },
+            status: state.status(),
+        }
+    }
+
+    /// Hands a request to the task, without waiting for what comes of it.
+    pub(crate) async fn tell(&self, request: Request) -> Result<(), EngineError> {
+        let sent = self.requests.send((request, None)).await;
+        sent.map_err(|_| EngineError::Stopping)
+    }
+
+    /// Hands a request to the task and waits for what comes of it.
+    pub(crate) async fn ask(&self, request: Request) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send((request, Some(reply))).await.map_err(|_| EngineError::Stopping)?;
+        answer.await.unwrap_or(Err(EngineError::Stopping))
+    }
+
+    /// Waits until the cluster is no longer on its way up.
+    pub(crate) async fn settled(&self) -> Result<(), EngineError> {
+        let mut state = self.state.clone();
+        let settled = state.wait_for(|state| !matches!(state, ClusterState::Pending | ClusterState::Restarting)).await;
+        match settled.map(|state| state.clone()) {
+            Ok(state) if state.takes_work() => Ok(()),
+            Ok(state) => Err(EngineError::ClusterNotRunning {
+                cluster: self.record.id.to_string(),
+                reason: state.reason().map(str::to_owned),
+            }),
+            Err(_) => Err(EngineError::Stopping),
+        }
+    }
+}
+
+/// Starts a cluster's task.
+pub(crate) fn start(
+    record: ClusterRecord,
+    store: Store,
+    launcher: Arc<dyn Launcher>,
+    board: Arc<Board>,
+    stop: CancellationToken,
+    tasks: &TaskTracker,
+) -> Cluster {
+    let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+    let (state, shown) = watch::channel(record.state.clone());
+    let (inner, inner_inbox) = mpsc::channel(16);
+    let record = Arc::new(record);
+    let span = tracing::info_span!("cluster", cluster.id = %record.id);
+    let task = Task {
+        record: record.clone(),
+        store,
+        launcher,
+        board: board.clone(),
+        state,
+        link: None,
+        sent: HashMap::new(),
+        spec: None,
+        inner,
+        child: None,
+        killed_because: None,
+        attempt: 0,
+        enders: Vec::new(),
+        end_by: None,
+    };
+    tasks.spawn(task.run(inbox, inner_inbox, stop).instrument(span));
+    Cluster { record, board, requests, state: shown }
+}
+
+type Reply = Option<oneshot::Sender<Result<(), EngineError>>>;
+
+struct Task {
+    record: Arc<ClusterRecord>,
+    store: Store,
+    launcher: Arc<dyn Launcher>,
+    board: Arc<Board>,
+    state: watch::Sender<ClusterState>,
+    link: Option<Link>,
+    /// The highest number that was sent over this link, of each context.
+    sent: HashMap<ContextId, u64>,
+    spec: Option<DriverSpec>,
+    inner: mpsc::Sender<Inner>,
+    /// The driver where it is a child of this process, so that its exit is heard of.
+    child: Option<ChildDriver>,
+    /// Why the driver was killed, where that was this task's doing.
+    killed_because: Option<String>,
+    /// Counts launches and reconnects: a late word of an earlier one is dropped.
+    attempt: u64,
+    enders: Vec<oneshot::Sender<Result<(), EngineError>>>,
+    end_by: Option<Instant>,
+}
+
+/// A driver that this process started.
+struct ChildDriver {
+    attempt: u64,
+    pid: i32,
+}
+
+/// What the task's own helpers report.
+enum Inner {
+    Connected(u64, Result<Link, String>),
+    Exited(u64, ExitStatus),
+}
+
+/// What it means that nobody listens on a driver's socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// The driver was just launched.
+    IsYetToCome,
+    /// A driver listens as long as it lives.
+    IsGone,
+}
+
+enum Event {
+    Request(Request, Reply),
+    Driver(Vec<Arrived>),
+    Inner(Inner),
+    EndDeadline,
+    Stop,
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<(Request, Reply)>,
+        mut inner: mpsc::Receiver<Inner>,
+        stop: CancellationToken,
+    ) {
+        if self.record.state.has_driver() {
+            self.reattach();
+        }
+        loop {
+            let event = tokio::select! {
+                biased; // what the driver reports is put away before it is asked for more
+                () = stop.cancelled() => Event::Stop,
+                batch = next_events(self.link.as_mut()) => Event::Driver(batch),
+                Some(report) = inner.recv() => Event::Inner(report),
+                Some((request, reply)) = requests.recv() => Event::Request(request, reply),
+                () = until(self.end_by) => Event::EndDeadline,
+            };
+            if self.handle(event).await.is_break() {
+                return;
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Stop => return ControlFlow::Break(()),
+            Event::Request(Request::Start, reply) => answer(reply, self.launch_asked().await),
+            Event::Request(Request::End, reply) => self.end_asked(reply).await,
+            Event::Request(request, _) => self.pass_on(request),
+            Event::Driver(batch) if batch.is_empty() => {
+                tracing::warn!("the link to the driver ended");
+                self.link = None;
+                self.reattach();
+            }
+            Event::Driver(batch) => self.reported(batch).await,
+            Event::Inner(Inner::Connected(attempt, result)) if attempt == self.attempt => match result {
+                Ok(link) => self.connected(link).await,
+                Err(reason) => match &self.child {
+                    // Its exit is heard of, and says more.
+                    Some(child) => {
+                        self.killed_because = Some(reason);
+                        process::signal(child.pid, Signal::SIGKILL);
+                    }
+                    None => self.driver_lost(reason).await,
+                },
+            },
+            Event::Inner(Inner::Exited(attempt, status))
+                if self.child.as_ref().is_some_and(|child| child.attempt == attempt) =>
+            {
+                self.child = None;
+                self.exited(status).await;
+            }
+            Event::Inner(_) => {}
+            Event::EndDeadline => self.end_by_force().await,
+        }
+        ControlFlow::Continue(())
+    }
+
+    // ---- the driver's life ----
+
+    async fn launch_asked(&mut self) -> Result<(), EngineError> {
+        let before = self.state.borrow().clone();
+        let after = self.store.cluster_event(&self.record.id, ClusterEvent::StartAsked).await?;
+        self.state.send_replace(after);
+        if before.has_driver() && (self.link.is_some() || self.child.is_some()) {
+            return Ok(()); // it is on its way up already
+        }
+        self.store.delete_contexts_of(&self.record.id).await?;
+        self.board.clear();
+        self.launch().await;
+        Ok(())
+    }
+
+    async fn launch(&mut self) {
+        self.attempt += 1;
+        let spec = match self.launcher.spec(&self.record) {
+            Ok(spec) => spec,
+            Err(reason) => return self.driver_lost(reason).await,
+        };
+        self.sweep(&spec);
+        match self.launcher.launch(&spec) {
+            Ok(child) => {
+                if let Some(mut child) = child {
+                    let (inner, attempt) = (self.inner.clone(), self.attempt);
+                    self.child = Some(ChildDriver { attempt, pid: child.id().unwrap_or_default().cast_signed() });
+                    tokio::spawn(async move {
+                        if let Ok(status) = child.wait().await {
+                            let _ = inner.send(Inner::Exited(attempt, status)).await;
+                        }
+                    });
+                }
+                self.connect(&spec, LISTEN_DEADLINE, Absent::IsYetToCome);
+                self.spec = Some(spec);
+            }
+            Err(error) => self.driver_lost(format!("the driver cannot be started: {error}")).await,
+        }
+    }
+
+    /// Goes back to a driver that was there before this task, or before its link ended.
+    fn reattach(&mut self) {
+        self.attempt += 1;
+        let spec = self.spec.clone().map_or_else(|| self.launcher.spec(&self.record), Ok);
+        match spec {
+            Ok(spec) => {
+                self.connect(&spec, REATTACH_DEADLINE, Absent::IsGone);
+                self.spec = Some(spec);
+            }
+            Err(reason) => {
+                let (inner, attempt) = (self.inner.clone(), self.attempt);
+                tokio::spawn(async move {
+                    let _ = inner.send(Inner::Connected(attempt, Err(reason))).await;
+                });
+            }
+        }
+    }
+
+    fn connect(&self, spec: &DriverSpec, deadline: Duration, absent: Absent) {
+        let (inner, attempt) = (self.inner.clone(), self.attempt);
+        let (socket, cluster) = (spec.link_socket(), self.record.id.clone());
+        tokio::spawn(async move {
+            let end = Instant::now() + deadline;
+            let result = loop {
+                match Link::connect(&socket, &cluster).await {
+                    Ok(link) => break Ok(link),
+                    Err(error) if Instant::now() >= end || (absent == Absent::IsGone && nobody_listens(&error)) => {
+                        break Err(format!("its driver does not answer: {error}"));
+                    }
+                    Err(_) => tokio::time::sleep(CONNECT_EVERY).await,
+                }
+            };
+            let _ = inner.send(Inner::Connected(attempt, result)).await;
+        });
+    }
+
+    async fn connected(&mut self, link: Link) {
+        let settled = self.settle(&link).await;
+        match settled {
+            Ok(()) => {
+                tracing::info!("connected to the driver, process {}", link.pid);
+                self.link = Some(link);
+                if self.end_by.is_some() {
+                    self.send(ToDriver::Stop {}, None);
+                }
+            }
+            Err(error) => {
+                tracing::error!("the store failed while settling with the driver: {error}");
+                self.driver_lost(format!("the store failed: {error}")).await;
+            }
+        }
+    }
+
+    /// Brings the store and the driver to the same view after a connection was made.
+    async fn settle(&mut self, link: &Link) -> Result<(), StoreError> {
+        let cluster = &self.record.id;
+        let acked = self.store.begin_generation(cluster, &link.generation).await?;
+        if acked > 0 {
+            link.send(ToDriver::Ack { event: acked }, None);
+        }
+        let held: HashMap<ContextId, u64> = link.contexts.iter().map(|held| (held.context, held.accepted)).collect();
+        self.sent.clone_from(&held);
+        let mut lost = Vec::new();
+        let known = self.store.contexts(cluster).await?;
+        for context in &known {
+            match &context.state {
+                ContextState::Error { .. } => {}
+                _ if held.contains_key(&context.id) => {}
+                // Its `open` was still on its way when the server or the link ended.
+                ContextState::Pending => {
+                    link.send(ToDriver::Open { context: context.id, language: context.language }, None);
+                }
+                ContextState::Running => lost.push(Change::ContextFailed {
+                    context: context.id,
+                    reason: "the driver does not know this context any more".to_owned(),
+                }),
+            }
+        }
+        for context in held.keys().filter(|id| !known.iter().any(|record| record.id == **id)) {
+            link.send(ToDriver::Close { context: *context }, None);
+        }
+        if !lost.is_empty() {
+            self.store.change(cluster, lost.clone()).await?;
+            lost.iter().for_each(|change| self.board.show(change));
+        }
+        for command in self.store.open_commands(cluster).await? {
+            let (context, id) = (command.context, command.id);
+            if command.sequence > self.sent.get(&context).copied().unwrap_or(0) {
+                let source = self.store.command_source(context, id).await?.unwrap_or_default();
+                let (sequence, language) = (command.sequence, command.language);
+                link.send(ToDriver::Execute { context, command: id, sequence, language }, Some(source.into()));
+                self.sent.insert(context, sequence);
+            }
+            if command.state == CommandState::Cancelling {
+                link.send(ToDriver::Cancel { context, command: id }, None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn exited(&mut self, status: ExitStatus) {
+        // What it reported before its end is read first: it says more than the exit does.
+        while let Some(link) = self.link.as_mut() {
+            let batch = link.events(BATCH_MAX).await;
+            if batch.is_empty() {
+                self.link = None;
+            } else {
+                self.reported(batch).await;
+            }
+        }
+        let log = self.spec.as_ref().map(|spec| process::last_lines(&spec.folder.join("driver.log"), LOG_LINES));
+        let how = match self.killed_because.take() {
+            // A driver that had died by itself was not killed by the signal above.
+            Some(reason) if status.signal() == Some(Signal::SIGKILL as i32) => reason,
+            _ => process::words(status),
+        };
+        self.driver_lost(format!("its driver process ended: {how}\n{}", log.unwrap_or_default())).await;
+    }
+
+    /// There is no driver any more, whether that was asked for or not.
+    async fn driver_lost(&mut self, reason: String) {
+        self.link = None;
+        self.attempt += 1;
+        if let Some(spec) = self.spec.take() {
+            self.sweep(&spec);
+        }
+        let reason = reason.trim().to_owned();
+        match self.store.cluster_event(&self.record.id, ClusterEvent::Lost { reason: reason.clone() }).await {
+            Ok(ClusterState::Terminated) => self.ended().await,
+            Ok(state) => {
+                if let ClusterState::Error { reason } = &state {
+                    tracing::error!("the cluster is lost: {reason}");
+                }
+                self.board.show(&Change::ClusterLost { reason });
+                self.state.send_replace(state);
+            }
+            Err(error) => tracing::error!("the loss of the driver could not be stored: {error}"),
+        }
+        self.end_by = None;
+        self.enders.drain(..).for_each(|reply| answer(Some(reply), Ok(())));
+    }
+
+    async fn ended(&mut self) {
+        if let Err(error) = self.store.delete_contexts_of(&self.record.id).await {
+            tracing::error!("the contexts of an ended cluster could not be deleted: {error}");
+        }
+        self.board.clear();
+        self.state.send_replace(ClusterState::Terminated);
+        tracing::info!("the cluster has ended");
+    }
+
+    async fn end_asked(&mut self, reply: Reply) {
+        let had_driver = self.link.is_some() || self.child.is_some() || self.spec.is_some();
+        match self.store.cluster_event(&self.record.id, ClusterEvent::EndAsked).await {
+            Ok(state) => self.state.send_replace(state),
+            Err(error) => return answer(reply, Err(error.into())),
+        };
+        self.enders.extend(reply);
+        if !had_driver {
+            return self.driver_lost(String::new()).await;
+        }
+        self.end_by.get_or_insert(Instant::now() + END_DEADLINE);
+        self.send(ToDriver::Stop {}, None);
+    }
+
+    async fn end_by_force(&mut self) {
+        if let Some(link) = &self.link {
+            tracing::warn!("the driver did not end within {END_DEADLINE:?}; it is killed");
+            process::signal(link.pid, Signal::SIGKILL);
+        }
+        self.driver_lost("the driver did not end when it was asked to".to_owned()).await;
+    }
+
+    /// Kills what an earlier driver of this cluster may have left behind.
+    fn sweep(&self, spec: &DriverSpec) {
+        let mark = spec.folder.join("mark");
+        if let Ok(found) = std::fs::read_to_string(&mark) {
+            let count = process::sweep(&found);
+            if count > 0 {
+                tracing::warn!("ended {count} processes that a driver had left behind");
+            }
+            let _ = std::fs::remove_file(mark);
+        }
+    }
+
+    // ---- what the driver reports ----
+
+    async fn reported(&mut self, batch: Vec<Arrived>) {
+        let Some(last) = batch.last().map(|arrived| arrived.number) else { return };
+        let Some(generation) = self.link.as_ref().map(|link| link.generation.clone()) else { return };
+        let changes: Vec<Change> = batch.into_iter().map(change).collect();
+        match self.store.apply(&self.record.id, &generation, last, changes.clone()).await {
+            Ok(Applied::Now | Applied::Before) => {}
+            Ok(Applied::OtherGeneration) => return,
+            Err(error) => {
+                // Not acknowledged: the driver keeps them, and a new link brings them again.
+                tracing::error!("events could not be stored: {error}");
+                self.link = None;
+                tokio::time::sleep(CONNECT_EVERY).await;
+                return self.reattach();
+            }
+        }
+        for change in &changes {
+            self.board.show(change);
+        }
+        self.show_cluster(&changes).await;
+        self.send(ToDriver::Ack { event: last }, None);
+    }
+
+    async fn show_cluster(&mut self, changes: &[Change]) {
+        let moved = changes.iter().any(|change| matches!(change, Change::ClusterReady | Change::ClusterLost { .. }));
+        if !moved {
+            return;
+        }
+        match self.store.cluster(&self.record.id).await {
+            Ok(Some(record)) => {
+                tracing::info!("the cluster is {}", record.state.name());
+                self.state.send_replace(record.state);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!("the cluster's state could not be read: {error}"),
+        }
+    }
+
+    // ---- what users ask ----
+
+    fn pass_on(&mut self, request: Request) {
+        match request {
+            Request::Open { context, language } => self.send(ToDriver::Open { context, language }, None),
+            Request::Close { context } => {
+                self.sent.remove(&context);
+                self.send(ToDriver::Close { context }, None);
+            }
+            Request::Cancel { context, command } => self.send(ToDriver::Cancel { context, command }, None),
+            Request::Execute { context, command, sequence, language, source } => {
+                let sent = self.sent.entry(context).or_default();
+                // A new link has sent it already, out of the store.
+                if self.link.is_some() && sequence > *sent {
+                    *sent = sequence;
+                    self.send(ToDriver::Execute { context, command, sequence, language }, Some(source));
+                }
+            }
+            Request::Start | Request::End => {}
+        }
+    }
+
+    fn send(&mut self, message: ToDriver, payload: Option<Bytes>) {
+        let Some(link) = &self.link else { return };
+        if !link.send(message, payload) {
+            tracing::warn!("the driver does not read its link; connecting again");
+            self.link = None;
+            self.reattach();
+        }
+    }
+}
+
+async fn next_events(link: Option<&mut Link>) -> Vec<Arrived> {
+    match link {
+        Some(link) => link.events(BATCH_MAX).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn nobody_listens(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound)
+}
+
+fn answer(reply: Reply, result: Result<(), EngineError>) {
+    if let Some(reply) = reply {
+        // Whoever asked may have hung up; what was asked is done all the same.
+        let _ = reply.send(result);
+    }
+}
+
+/// What an event of the driver changes.
+fn change(arrived: Arrived) -> Change {
+    match arrived.what {
+        DriverEvent::Ready { .. } => Change::ClusterReady,
+        DriverEvent::Failed { reason } => Change::ClusterLost { reason },
+        DriverEvent::ContextRunning { context } => Change::ContextRunning { context },
+        DriverEvent::ContextFailed { context, reason } => Change::ContextFailed { context, reason },
+        DriverEvent::Started { command, .. } => Change::CommandStarted { command },
+        DriverEvent::Cancelled { command, .. } => Change::CommandCancelled { command },
+        DriverEvent::Lost { command, reason, .. } => Change::CommandLost { command, reason },
+        DriverEvent::Finished { command, .. } => match results(arrived.payload) {
+            Ok(results) => Change::CommandFinished { command, results },
+            Err(reason) => Change::CommandLost { command, reason },
+        },
+    }
+}
+
+fn results(payload: Option<Bytes>) -> Result<Results, String> {
+    let bytes = payload.ok_or("the driver sent no results")?;
+    let text = String::from_utf8(bytes.into()).map_err(|_| "the driver sent results that are no text")?;
+    Results::from_json(text).map_err(|error| format!("the driver sent results that are no JSON: {error}"))
+}

@@ -1,0 +1,34 @@
+//! How a cluster's driver is started: a process of its own, outside the server's process group, that outlives it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use firesteel_driver::spec::DriverSpec;
+use firesteel_store::ClusterRecord;
+use tokio::process::Child;
+
+/// What the engine needs to know to have drivers.
+pub trait Launcher: Send + Sync {
+    /// Returns what a cluster's driver is told. The text of an error is for the cluster's owner.
+    fn spec(&self, cluster: &ClusterRecord) -> Result<DriverSpec, String>;
+
+    /// Starts a driver. `None` where it is no child of this process.
+    fn launch(&self, spec: &DriverSpec) -> io::Result<Option<Child>>;
+}
+
+/// Writes a driver's specification where only the user can read it, and returns its path.
+pub fn write_spec(spec: &DriverSpec) -> io::Result<PathBuf> {
+    firesteel_driver::private_folder(&spec.folder)?;
+    let path = spec.folder.join("driver.json");
+    let aside = spec.folder.join("driver.json.new");
+    write_private(&aside, &serde_json::to_vec_pretty(spec)?)?;
+    std::fs::rename(&aside, &path)?;
+    Ok(path)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
+}
