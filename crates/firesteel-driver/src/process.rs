@@ -46,6 +46,17 @@ pub fn spawn(spec: &CommandSpec, mark: &str, folder: &Path, log: File) -> io::Re
     command.spawn()
 }
 
+/// Starts a driver, as `PROGRAM driver SPEC`: in a process group of its own, outliving its parent.
+pub fn spawn_driver(program: &Path, spec: &Path, log: File) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.arg("driver").arg(spec).current_dir("/");
+    for name in HIDDEN {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    command.spawn()
+}
+
 #[expect(unsafe_code, reason = "prctl between fork and exec: async-signal-safe, allocates nothing")]
 fn die_with_parent(command: &mut Command) {
     let parent = nix::unistd::getpid();

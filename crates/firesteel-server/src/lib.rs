@@ -4,3 +4,4 @@
 //! runs user code and never loads Spark.
 
 pub mod engine;
+pub mod http;

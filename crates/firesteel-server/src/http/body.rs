@@ -117,9 +117,7 @@ async fn collect(mut body: axum::body::Body) -> Result<Bytes, Failure> {
     let mut collected = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|broken| match cause::<Stalled>(&broken) {
-            Some(stalled) => {
-                Failure::plain(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", stalled.to_string())
-            }
+            Some(stalled) => Failure::plain(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", stalled.to_string()),
             None => Failure::plain(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", "the body broke off"),
         })?;
         if let Ok(data) = frame.into_data() {
@@ -171,9 +169,11 @@ impl Label {
         let label = label.unwrap_or_default();
         let kind = label.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match kind.as_str() {
-            "multipart/form-data" => Self::Multipart(multer::parse_boundary(label).map_err(|_| {
-                Failure::malformed("the body is labelled multipart/form-data without a usable boundary")
-            })),
+            "multipart/form-data" => {
+                Self::Multipart(multer::parse_boundary(label).map_err(|_| {
+                    Failure::malformed("the body is labelled multipart/form-data without a usable boundary")
+                }))
+            }
             "application/json" | "text/json" => Self::Json,
             _ => Self::Other,
         }
@@ -261,9 +261,7 @@ fn value(raw: &RawValue) -> Result<Option<Value>, serde_json::Error> {
 }
 
 async fn multipart(boundary: String, body: Bytes, fields: &mut Fields) -> Result<(), Failure> {
-    let broken = |broken: multer::Error| {
-        Failure::malformed(format!("the multipart body cannot be read: {broken}"))
-    };
+    let broken = |broken: multer::Error| Failure::malformed(format!("the multipart body cannot be read: {broken}"));
     let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut parts = multer::Multipart::new(body, boundary);
     let mut count = 0;

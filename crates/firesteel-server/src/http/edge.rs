@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tracing::{Instrument, Span, debug, error, info_span};
 
 use crate::http::error::{Failure, Style};
-use crate::http::incoming::{self, Asked};
+use crate::http::incoming::{self, After, Asked};
 use crate::http::listen::Link;
 use crate::http::{AppState, path, well_known};
 
@@ -46,13 +46,15 @@ async fn answer(app: &AppState, mut request: Request, next: Next, id: &str) -> R
     *request.body_mut() = body;
 
     let handled = AssertUnwindSafe(admit(app, request, next, style)).catch_unwind().await;
-    let response = handled.unwrap_or_else(|panic| {
+    let mut response = handled.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
         error!(panic = said, "a handler panicked: {said}");
         Failure::panicked(id).respond(style)
     });
-    unread.discard(asked).await;
+    if unread.discard(asked).await == After::Close {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if is_head { without_body(response) } else { response }
 }
 

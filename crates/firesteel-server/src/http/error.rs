@@ -139,7 +139,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::ContextLost { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
             EngineError::LanguageUnavailable(_) => (StatusCode::BAD_REQUEST, "FEATURE_DISABLED"),
-            EngineError::Busy(_) => (StatusCode::INTERNAL_SERVER_ERROR, "TEMPORARILY_UNAVAILABLE"),
+            EngineError::Stopping => (StatusCode::INTERNAL_SERVER_ERROR, "TEMPORARILY_UNAVAILABLE"),
             EngineError::Store(_) => {
                 error!(error = %refusal, "a call failed on the server's side: {refusal}");
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR")

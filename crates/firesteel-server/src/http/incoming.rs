@@ -60,10 +60,7 @@ impl HttpBody for Watched {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let polled = this.inner.lock().unwrap_or_else(PoisonError::into_inner).poll_frame(cx);
         if polled.is_ready() {
@@ -91,13 +88,15 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    /// Reads and drops the rest, where an answer would be lost otherwise.
-    pub(crate) async fn discard(self, wanted: Asked) {
+    /// Reads and drops the rest, where an answer would be lost otherwise. Tells what that leaves of the connection.
+    pub(crate) async fn discard(self, asked: Asked) -> After {
         {
             let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let told_to_wait = wanted == Asked::ToContinue && !inner.started;
-            if inner.ended || inner.body.is_end_stream() || told_to_wait || wanted == Asked::Http2 {
-                return;
+            if inner.ended || inner.body.is_end_stream() || asked == Asked::Http2 {
+                return After::KeepOpen;
+            }
+            if asked == Asked::ToContinue && !inner.started {
+                return After::Close;
             }
         }
         let mut body = Rest(self.inner);
@@ -108,12 +107,22 @@ impl Unread {
             match tokio::time::timeout_at(until, body.frame()).await {
                 Ok(Some(Ok(frame))) => match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
                     Some(less) => left = less,
-                    None => return,
+                    None => return After::Close,
                 },
-                _ => return,
+                Ok(None) => return After::KeepOpen,
+                _ => return After::Close,
             }
         }
     }
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It takes the next request.
+    KeepOpen,
+    /// A part of the body is still to come and nobody will read it. The client must be told, or its next request is lost.
+    Close,
 }
 
 struct Rest(Arc<Mutex<Inner>>);
@@ -122,10 +131,7 @@ impl HttpBody for Rest {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_frame(cx)
     }
 }

@@ -36,6 +36,8 @@ use crate::http::{AppState, Limits, router};
 
 /// Bytes in flight on one HTTP/2 stream, and on all of a connection. The default of 64 KiB makes uploads crawl.
 const HTTP2_WINDOW: u32 = 4 * 1024 * 1024;
+/// A head of this size must be allowed: the library refuses a smaller bound.
+const HEAD_BYTES_LEAST: usize = 8 * 1024;
 /// How often, and for how long, a silent HTTP/2 connection is asked whether it is alive.
 const HTTP2_PING: Duration = Duration::from_secs(30);
 /// Rest after an accept that failed for want of resources.
@@ -213,7 +215,7 @@ impl Server {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
-            .max_buf_size(limits.head_bytes_max)
+            .max_buf_size(limits.head_bytes_max.max(HEAD_BYTES_LEAST))
             .max_headers(limits.headers_max);
         builder
             .http2()

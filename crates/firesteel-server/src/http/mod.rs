@@ -79,13 +79,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            hold: Duration::from_secs(2),
-            strict: false,
-            org_id: 1,
-            public_url: None,
-            limits: Limits::default(),
-        }
+        Self { hold: Duration::from_secs(2), strict: false, org_id: 1, public_url: None, limits: Limits::default() }
     }
 }
 
@@ -103,7 +97,7 @@ pub struct Limits {
     pub body_idle: Duration,
     /// Time in which a client takes no byte of its answer.
     pub write_idle: Duration,
-    /// Bytes of a request's head.
+    /// Bytes of a request's head. Over HTTP/1.1 a head that arrives with one read may be up to twice as large.
     pub head_bytes_max: usize,
     /// Header lines of a request over HTTP/1.1.
     pub headers_max: usize,

@@ -18,9 +18,7 @@ pub(crate) fn tidy(uri: &mut Uri) {
         None => tidied,
     };
     let mut parts = std::mem::take(uri).into_parts();
-    parts.path_and_query = Some(
-        PathAndQuery::try_from(text).expect("dropping slashes and blanks leaves a valid path"),
-    );
+    parts.path_and_query = Some(PathAndQuery::try_from(text).expect("dropping slashes and blanks leaves a valid path"));
     *uri = Uri::from_parts(parts).expect("only the path of a valid address has changed");
 }
 

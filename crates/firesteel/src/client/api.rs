@@ -142,7 +142,11 @@ impl Api {
     }
 
     /// Returns the status of a context.
-    pub(crate) async fn context_status(&self, cluster: &ClusterId, context: ContextId) -> Result<ContextView, ApiError> {
+    pub(crate) async fn context_status(
+        &self,
+        cluster: &ClusterId,
+        context: ContextId,
+    ) -> Result<ContextView, ApiError> {
         let query = [("clusterId", cluster.to_string()), ("contextId", context.to_string())];
         self.ask_patiently(|| self.get("contexts/status", &query)).await
     }
@@ -249,7 +253,11 @@ fn message(status: StatusCode, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let line = line.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
-    if line.is_empty() { format!("the server answered {status}") } else { format!("the server answered {status}: {line}") }
+    if line.is_empty() {
+        format!("the server answered {status}")
+    } else {
+        format!("the server answered {status}: {line}")
+    }
 }
 
 fn hint(error: &reqwest::Error) -> &'static str {

@@ -48,7 +48,8 @@ fn list(clusters: &[&ClusterView]) -> String {
     let mut text = String::new();
     for cluster in clusters {
         let name = cluster.name.escape_debug();
-        writeln!(text, "  {:wide$}  {:?}  {name}", cluster.id.as_str(), cluster.status).expect("a string takes any text");
+        writeln!(text, "  {:wide$}  {:?}  {name}", cluster.id.as_str(), cluster.status)
+            .expect("a string takes any text");
     }
     text.trim_end().to_owned()
 }

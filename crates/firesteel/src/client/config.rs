@@ -51,7 +51,8 @@ pub(crate) struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// Takes the environment of this process.
     pub(crate) fn of_process() -> Self {
-        let text = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let text =
+            std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         Self::of(text)
     }
 
@@ -217,7 +218,8 @@ pub(crate) fn resolve(args: &ConnectArgs, env: &Environment) -> Result<Connectio
         sources.push(Source::of(|key| Some(env.get(&format!("DATABRICKS_{}", key.to_ascii_uppercase()))?.to_owned())));
     }
     let profile = args.profile.as_deref().or_else(|| env.get("DATABRICKS_CONFIG_PROFILE"));
-    let named = args.data.as_ref().map(|folder| folder.join("databrickscfg")).or_else(|| env.path("DATABRICKS_CONFIG_FILE"));
+    let named =
+        args.data.as_ref().map(|folder| folder.join("databrickscfg")).or_else(|| env.path("DATABRICKS_CONFIG_FILE"));
     let (file, required) = match named {
         Some(file) => (Some(file), true),
         None => (env.home(".databrickscfg"), profile.is_some()),
@@ -365,7 +367,8 @@ mod tests {
             ("data/databrickscfg", "[DEFAULT]\nhost = https://127.0.0.1:9\ntoken = xt\n"),
             ("data/tls/ca.pem", ""),
         ]);
-        let only = Home::new(&[(".local/share/firesteel/databrickscfg", local), (".local/share/firesteel/tls/ca.pem", "")]);
+        let only =
+            Home::new(&[(".local/share/firesteel/databrickscfg", local), (".local/share/firesteel/tls/ca.pem", "")]);
         let none = Home::new(&[]);
         let ca = "~/.local/share/firesteel/tls/ca.pem";
         let cases = [
@@ -414,7 +417,10 @@ mod tests {
         };
         let home = ("HOME", "/h");
         assert_eq!(folders(&[home]), ["/h/.local/share/firesteel", "/h/.local/state/firesteel"]);
-        assert_eq!(folders(&[home, ("XDG_DATA_HOME", "/d"), ("XDG_STATE_HOME", "/s")]), ["/d/firesteel", "/s/firesteel"]);
+        assert_eq!(
+            folders(&[home, ("XDG_DATA_HOME", "/d"), ("XDG_STATE_HOME", "/s")]),
+            ["/d/firesteel", "/s/firesteel"]
+        );
         assert_eq!(folders(&[home, ("FIRESTEEL_DATA", "/f")]), ["/f", "/h/.local/state/firesteel"]);
         assert_eq!(folders(&[]), ["-", "-"]);
     }

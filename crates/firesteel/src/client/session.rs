@@ -152,12 +152,28 @@ impl Session {
 
     /// Runs code and waits for its end. The first signal cancels it, the second one gives it up.
     pub(super) async fn run(&self, language: Language, code: &str, stop: &mut Interrupts) -> Result<Outcome, Failure> {
-        let command = self.api.execute(&self.cluster, self.context, language, code).await?;
+        let execute = self.api.execute(&self.cluster, self.context, language, code);
+        tokio::pin!(execute);
+        let mut asked = None;
+        let command = tokio::select! {
+            command = &mut execute => command?,
+            signal = stop.next() => {
+                asked = Some(signal);
+                // The command may have begun: its id is needed to cancel it.
+                tokio::select! {
+                    command = &mut execute => command?,
+                    signal = stop.next() => return Ok(Outcome::Abandoned(signal)),
+                }
+            }
+        };
         let ended = self.ended(command);
         tokio::pin!(ended);
-        let signal = tokio::select! {
-            outcome = &mut ended => return outcome,
-            signal = stop.next() => signal,
+        let signal = match asked {
+            Some(signal) => signal,
+            None => tokio::select! {
+                outcome = &mut ended => return outcome,
+                signal = stop.next() => signal,
+            },
         };
         let cancelled = async {
             self.api.cancel(&self.cluster, self.context, command).await?;

@@ -46,19 +46,9 @@ impl Address {
     }
 
     /// Does so on a machine of the given name.
-    pub(crate) fn on_machine(
-        scheme: Scheme,
-        host: &str,
-        port: u16,
-        machine: Option<String>,
-    ) -> Self {
+    pub(crate) fn on_machine(scheme: Scheme, host: &str, port: u16, machine: Option<String>) -> Self {
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        Self {
-            scheme,
-            host: host.to_ascii_lowercase(),
-            port,
-            machine,
-        }
+        Self { scheme, host: host.to_ascii_lowercase(), port, machine }
     }
 
     /// Returns the URL that clients on this machine use.
@@ -76,11 +66,7 @@ impl Address {
 
     /// Returns the host that clients on this machine use: nobody can connect to `0.0.0.0`.
     pub(crate) fn client_host(&self) -> &str {
-        if self.is_any() {
-            "localhost"
-        } else {
-            &self.host
-        }
+        if self.is_any() { "localhost" } else { &self.host }
     }
 
     /// Returns every name under which the server may be reached and that its certificate holds: the host of
@@ -112,24 +98,15 @@ impl Address {
     }
 
     fn is_any(&self) -> bool {
-        let any = [
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        ];
-        self.host.is_empty()
-            || self
-                .host
-                .parse::<IpAddr>()
-                .is_ok_and(|ip| any.contains(&ip))
+        let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        self.host.is_empty() || self.host.parse::<IpAddr>().is_ok_and(|ip| any.contains(&ip))
     }
 }
 
 /// Returns the name of this machine, where the system tells it in a file and it is fit for a certificate.
 fn machine_name() -> Option<String> {
     let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
-    let text = files
-        .iter()
-        .find_map(|file| std::fs::read_to_string(file).ok())?;
+    let text = files.iter().find_map(|file| std::fs::read_to_string(file).ok())?;
     let name = text.trim().to_ascii_lowercase();
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -148,61 +125,19 @@ mod tests {
     fn clients_are_sent_where_the_server_answers() {
         use Scheme::{Http, Https};
         let cases: [(Scheme, &str, u16, &str, &[&str]); 7] = [
-            (
-                Https,
-                "127.0.0.1",
-                8443,
-                "https://127.0.0.1:8443",
-                &["127.0.0.1", "localhost"],
-            ),
-            (
-                Https,
-                "0.0.0.0",
-                443,
-                "https://localhost",
-                &["localhost", "127.0.0.1", "::1", "box"],
-            ),
-            (
-                Https,
-                "[::]",
-                8443,
-                "https://localhost:8443",
-                &["localhost", "127.0.0.1", "::1", "box"],
-            ),
-            (
-                Https,
-                "::1",
-                8443,
-                "https://[::1]:8443",
-                &["::1", "localhost"],
-            ),
-            (
-                Https,
-                "localhost",
-                8443,
-                "https://localhost:8443",
-                &["localhost", "127.0.0.1", "::1"],
-            ),
-            (
-                Https,
-                "Spark.Example.com",
-                8443,
-                "https://spark.example.com:8443",
-                &["spark.example.com"],
-            ),
+            (Https, "127.0.0.1", 8443, "https://127.0.0.1:8443", &["127.0.0.1", "localhost"]),
+            (Https, "0.0.0.0", 443, "https://localhost", &["localhost", "127.0.0.1", "::1", "box"]),
+            (Https, "[::]", 8443, "https://localhost:8443", &["localhost", "127.0.0.1", "::1", "box"]),
+            (Https, "::1", 8443, "https://[::1]:8443", &["::1", "localhost"]),
+            (Https, "localhost", 8443, "https://localhost:8443", &["localhost", "127.0.0.1", "::1"]),
+            (Https, "Spark.Example.com", 8443, "https://spark.example.com:8443", &["spark.example.com"]),
             (Http, "10.0.0.7", 80, "http://10.0.0.7", &["10.0.0.7"]),
         ];
         for (scheme, host, port, url, reachable) in cases {
             let address = Address::on_machine(scheme, host, port, Some("box".into()));
             assert_eq!(address.url(), url);
             assert_eq!(address.reachable(), reachable, "{host}");
-            for name in [
-                address.client_host(),
-                "localhost",
-                "127.0.0.1",
-                "::1",
-                "box",
-            ] {
+            for name in [address.client_host(), "localhost", "127.0.0.1", "::1", "box"] {
                 assert!(address.names().iter().any(|n| n == name), "{host} {name}");
             }
         }

@@ -68,43 +68,25 @@ impl Credentials {
         let found = private_file::read(&netrc_path)?;
         let entries = found.as_deref().map(read_netrc);
         let known = entries.as_deref().and_then(|entries| entries.first());
-        let password = Credential::of(
-            known.map(|entry| entry.password.clone()),
-            &netrc_path,
-            found.is_some(),
-            "",
-        );
+        let password = Credential::of(known.map(|entry| entry.password.clone()), &netrc_path, found.is_some(), "");
         let current = entries.is_some_and(|entries| {
             let same = |entry: &Entry| entry.password == password.secret;
             entries.iter().map(|entry| &entry.machine).eq(&machines) && entries.iter().all(same)
         });
         let text = (!current).then(|| netrc(&machines, &password.secret));
-        let netrc = File {
-            path: netrc_path,
-            text,
-        };
+        let netrc = File { path: netrc_path, text };
 
         let found = private_file::read(&profile_path)?;
         let ini = found.as_deref().and_then(|text| Ini::parse(text).ok());
         let get = |key| ini.as_ref().and_then(|ini| ini.get("DEFAULT", key));
-        let known = get("token")
-            .filter(|token| is_plain(token))
-            .map(Secret::new);
+        let known = get("token").filter(|token| is_plain(token)).map(Secret::new);
         let token = Credential::of(known, &profile_path, found.is_some(), TOKEN_PREFIX);
         let url = address.url();
         let current = token.origin == Origin::Kept && get("host") == Some(url.as_str());
         let text = (!current).then(|| profile(&url, &token.secret));
-        let profile = File {
-            path: profile_path,
-            text,
-        };
+        let profile = File { path: profile_path, text };
 
-        Ok(Self {
-            password,
-            token,
-            netrc,
-            profile,
-        })
+        Ok(Self { password, token, netrc, profile })
     }
 
     /// Writes the files that are new or whose address has changed, once the store knows the credentials.
@@ -121,18 +103,12 @@ impl Credentials {
 impl Credential {
     fn of(known: Option<Secret>, path: &Path, exists: bool, prefix: &str) -> Self {
         match known {
-            Some(secret) => Self {
-                secret,
-                origin: Origin::Kept,
-            },
+            Some(secret) => Self { secret, origin: Origin::Kept },
             None => {
                 if exists {
                     warn!(file = %path.display(), "`{}` is damaged; its content is made anew", path.display());
                 }
-                Self {
-                    secret: Secret::generate(prefix),
-                    origin: Origin::New,
-                }
+                Self { secret: Secret::generate(prefix), origin: Origin::New }
             }
         }
     }
@@ -180,10 +156,7 @@ fn read_netrc(text: &str) -> Vec<Entry> {
         let words = line.split_whitespace().collect::<Vec<_>>();
         match words[..] {
             ["machine", machine, "login", USER, "password", password] if is_plain(password) => {
-                Some(Entry {
-                    machine: machine.to_owned(),
-                    password: Secret::new(password),
-                })
+                Some(Entry { machine: machine.to_owned(), password: Secret::new(password) })
             }
             _ => None,
         }
@@ -201,18 +174,14 @@ fn netrc(machines: &[String], password: &Secret) -> Secret {
     let mut text = String::new();
     for machine in machines {
         let password = password.expose();
-        writeln!(text, "machine {machine} login {USER} password {password}")
-            .expect("a string takes any text");
+        writeln!(text, "machine {machine} login {USER} password {password}").expect("a string takes any text");
     }
     Secret::new(text)
 }
 
 fn profile(url: &str, token: &Secret) -> Secret {
     let note = "# Written by firesteel, again whenever its address changes.";
-    Secret::new(format!(
-        "{note}\n[DEFAULT]\nhost = {url}\ntoken = {}\n",
-        token.expose()
-    ))
+    Secret::new(format!("{note}\n[DEFAULT]\nhost = {url}\ntoken = {}\n", token.expose()))
 }
 
 #[cfg(test)]
@@ -238,50 +207,25 @@ mod tests {
     fn the_first_start_makes_both_and_later_ones_read_them_back() {
         let folder = tempfile::tempdir().unwrap();
         let first = start(folder.path(), "127.0.0.1", 8443);
-        assert_eq!(
-            (first.password.origin, first.token.origin),
-            (Origin::New, Origin::New)
-        );
+        assert_eq!((first.password.origin, first.token.origin), (Origin::New, Origin::New));
         assert!(first.token.secret.expose().starts_with(TOKEN_PREFIX));
 
         let netrc = fs::read_to_string(folder.path().join("netrc")).unwrap();
         let password = first.password.secret.expose();
-        let lines = ["127.0.0.1", "localhost"]
-            .map(|h| format!("machine {h} login admin password {password}\n"));
+        let lines = ["127.0.0.1", "localhost"].map(|h| format!("machine {h} login admin password {password}\n"));
         assert_eq!(netrc, lines.concat());
         let profile = fs::read_to_string(folder.path().join("databrickscfg")).unwrap();
-        let expected = format!(
-            "[DEFAULT]\nhost = https://127.0.0.1:8443\ntoken = {}\n",
-            first.token.secret.expose()
-        );
+        let expected = format!("[DEFAULT]\nhost = https://127.0.0.1:8443\ntoken = {}\n", first.token.secret.expose());
         assert!(profile.ends_with(&expected), "{profile}");
         for name in ["netrc", "databrickscfg"] {
-            let mode = fs::metadata(folder.path().join(name))
-                .unwrap()
-                .permissions()
-                .mode();
+            let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
 
         let second = start(folder.path(), "127.0.0.1", 8443);
-        assert_eq!(
-            second.password,
-            Credential {
-                origin: Origin::Kept,
-                ..first.password
-            }
-        );
-        assert_eq!(
-            second.token,
-            Credential {
-                origin: Origin::Kept,
-                ..first.token
-            }
-        );
-        assert!(
-            second.netrc.text.is_none() && second.profile.text.is_none(),
-            "nothing to write"
-        );
+        assert_eq!(second.password, Credential { origin: Origin::Kept, ..first.password });
+        assert_eq!(second.token, Credential { origin: Origin::Kept, ..first.token });
+        assert!(second.netrc.text.is_none() && second.profile.text.is_none(), "nothing to write");
     }
 
     #[test]
@@ -292,10 +236,7 @@ mod tests {
         assert_eq!(second.password.secret, first.password.secret);
         assert_eq!(second.token.secret, first.token.secret);
         let netrc = fs::read_to_string(folder.path().join("netrc")).unwrap();
-        let machines = netrc
-            .lines()
-            .map(|line| line.split(' ').nth(1).unwrap())
-            .collect::<Vec<_>>();
+        let machines = netrc.lines().map(|line| line.split(' ').nth(1).unwrap()).collect::<Vec<_>>();
         assert_eq!(machines, ["localhost", "127.0.0.1", "::1", "box"]);
         let profile = fs::read_to_string(folder.path().join("databrickscfg")).unwrap();
         assert!(profile.contains("host = https://localhost:9000\n"));
@@ -307,25 +248,13 @@ mod tests {
         let first = start(folder.path(), "127.0.0.1", 8443);
         fs::remove_file(folder.path().join("netrc")).unwrap();
         let second = start(folder.path(), "127.0.0.1", 8443);
-        assert_eq!(
-            (second.password.origin, second.token.origin),
-            (Origin::New, Origin::Kept)
-        );
+        assert_eq!((second.password.origin, second.token.origin), (Origin::New, Origin::Kept));
         assert_ne!(second.password.secret, first.password.secret);
 
-        for damage in [
-            "",
-            "[DEFAULT\n",
-            "[DEFAULT]\nhost = https://127.0.0.1:8443\ntoken = fst_\n",
-            "\u{0}\u{0}",
-        ] {
+        for damage in ["", "[DEFAULT\n", "[DEFAULT]\nhost = https://127.0.0.1:8443\ntoken = fst_\n", "\u{0}\u{0}"] {
             fs::write(folder.path().join("databrickscfg"), damage).unwrap();
             let next = start(folder.path(), "127.0.0.1", 8443);
-            assert_eq!(
-                (next.password.origin, next.token.origin),
-                (Origin::Kept, Origin::New),
-                "{damage:?}"
-            );
+            assert_eq!((next.password.origin, next.token.origin), (Origin::Kept, Origin::New), "{damage:?}");
         }
     }
 
@@ -342,11 +271,7 @@ mod tests {
     fn nothing_that_is_printed_holds_a_secret() {
         let folder = tempfile::tempdir().unwrap();
         let credentials = start(folder.path(), "127.0.0.1", 8443);
-        let text = instructions(
-            Path::new("/data dir"),
-            &address("127.0.0.1", 8443),
-            Some(Path::new("/d/tls/ca.pem")),
-        );
+        let text = instructions(Path::new("/data dir"), &address("127.0.0.1", 8443), Some(Path::new("/d/tls/ca.pem")));
         assert_eq!(
             text,
             "curl --cacert /d/tls/ca.pem --netrc-file '/data dir/netrc' https://127.0.0.1:8443/api/1.2/clusters/list\n\

@@ -91,12 +91,7 @@ mod tests {
 
     #[test]
     fn a_damaged_line_is_named() {
-        for (text, line) in [
-            ("[a\n", 1),
-            ("[a]\nhost\n", 2),
-            ("\n= x", 2),
-            ("[a] b\n", 1),
-        ] {
+        for (text, line) in [("[a\n", 1), ("[a]\nhost\n", 2), ("\n= x", 2), ("[a] b\n", 1)] {
             assert_eq!(Ini::parse(text), Err(BadLine { line }), "{text}");
         }
     }

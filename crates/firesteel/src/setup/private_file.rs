@@ -26,10 +26,7 @@ impl FileError {
 
 /// Makes a folder, and those above it, that only its owner may enter. One that exists is left as it is.
 pub(crate) fn make_folder(path: &Path) -> Result<(), FileError> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(FileError::at("make the folder", path))
 }
 
@@ -40,10 +37,8 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), FileError> {
         _ => Path::new("."),
     };
     let write = || -> io::Result<()> {
-        let mut aside = tempfile::Builder::new()
-            .prefix(".new-")
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(folder)?;
+        let mut aside =
+            tempfile::Builder::new().prefix(".new-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
         aside.write_all(content)?;
         aside.as_file().sync_all()?;
         aside.persist(path).map_err(|error| error.error)?;

@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan as _, Zoned};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::RootCertStore;
 use rustls::ServerConfig;
@@ -124,9 +123,7 @@ pub(crate) fn ensure(folder: &Path, address: &Address) -> Result<TlsFiles, TlsEr
         Some(pem) if lasts(&pem) => pem,
         found => {
             if found.is_some() {
-                warn!(
-                    "the certificate authority is damaged or at its end; clients must trust the new one"
-                );
+                warn!("the certificate authority is damaged or at its end; clients must trust the new one");
             }
             make_authority(&ca, &ca_key)?
         }
@@ -137,10 +134,7 @@ pub(crate) fn ensure(folder: &Path, address: &Address) -> Result<TlsFiles, TlsEr
         _ => false,
     };
     if !good {
-        let lost = || TlsError::Authority {
-            ca: ca.clone(),
-            key: ca_key.clone(),
-        };
+        let lost = || TlsError::Authority { ca: ca.clone(), key: ca_key.clone() };
         let issuer_key = private_file::read(&ca_key)?.ok_or_else(lost)?;
         let issuer_key = KeyPair::from_pem(&issuer_key).map_err(|_| lost())?;
         let issuer = Issuer::from_ca_cert_pem(&authority, issuer_key).map_err(|_| lost())?;
@@ -154,29 +148,18 @@ pub(crate) fn ensure(folder: &Path, address: &Address) -> Result<TlsFiles, TlsEr
         private_file::write(&cert, cert_pem.as_bytes())?;
         info!("issued a certificate for {}", address.names().join(", "));
     }
-    Ok(TlsFiles {
-        ca: Some(ca),
-        cert,
-        key,
-    })
+    Ok(TlsFiles { ca: Some(ca), cert, key })
 }
 
 /// Checks the user's own certificate and key. A certificate that does not hold the name clients use is warned about.
 pub(crate) fn own(cert: &Path, key: &Path, address: &Address) -> Result<TlsFiles, TlsError> {
-    let files = TlsFiles {
-        ca: None,
-        cert: cert.to_owned(),
-        key: key.to_owned(),
-    };
+    let files = TlsFiles { ca: None, cert: cert.to_owned(), key: key.to_owned() };
     let pair = load(&files)?;
     let leaf = pair.cert.first().expect("a loaded pair has a certificate");
     if let Some(end) = validity::not_after(leaf)
         && end < Timestamp::now()
     {
-        return Err(TlsError::Expired {
-            path: files.cert,
-            end,
-        });
+        return Err(TlsError::Expired { path: files.cert, end });
     }
     let host = address.client_host();
     let named = || {
@@ -185,10 +168,7 @@ pub(crate) fn own(cert: &Path, key: &Path, address: &Address) -> Result<TlsFiles
         rustls::client::verify_server_name(&leaf, &name).ok()
     };
     if named().is_none() {
-        warn!(
-            "the certificate `{}` is not for `{host}`, the name that clients are given",
-            cert.display()
-        );
+        warn!("the certificate `{}` is not for `{host}`, the name that clients are given", cert.display());
     }
     Ok(files)
 }
@@ -197,11 +177,7 @@ pub(crate) fn own(cert: &Path, key: &Path, address: &Address) -> Result<TlsFiles
 pub(crate) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let CertifiedKey { cert, .. } = load(files)?;
     let key = read_key(&files.key)?;
-    let unfit = |source| TlsError::Pair {
-        cert: files.cert.clone(),
-        key: files.key.clone(),
-        source,
-    };
+    let unfit = |source| TlsError::Pair { cert: files.cert.clone(), key: files.key.clone(), source };
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(unfit)?
@@ -215,12 +191,7 @@ pub(crate) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsEr
 fn load(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
     let unreadable = |hint| {
         let path = files.cert.clone();
-        move |source| TlsError::Pem {
-            path,
-            what: "certificate",
-            hint,
-            source,
-        }
+        move |source| TlsError::Pem { path, what: "certificate", hint, source }
     };
     let text = private_or_shared(&files.cert)?;
     let chain = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
@@ -248,25 +219,18 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 /// Reads a file without touching its mode: what the user brought may belong to a group on purpose.
 fn private_or_shared(path: &Path) -> Result<Vec<u8>, TlsError> {
     match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(TlsError::Missing {
-            path: path.to_owned(),
-        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(TlsError::Missing { path: path.to_owned() }),
         read => Ok(read.map_err(FileError::at("read", path))?),
     }
 }
 
 fn make_authority(cert: &Path, key: &Path) -> Result<String, TlsError> {
-    let failed = |source| TlsError::Make {
-        what: "the certificate authority",
-        source,
-    };
+    let failed = |source| TlsError::Make { what: "the certificate authority", source };
     let pair = KeyPair::generate().map_err(failed)?;
     let mut params = CertificateParams::default();
     // Two authorities of one name confuse clients that are given both.
     let name = format!("Firesteel authority {:08x}", rand::random::<u32>());
-    params.distinguished_name = [(DnType::CommonName, name)]
-        .into_iter()
-        .fold(Default::default(), push);
+    params.distinguished_name = [(DnType::CommonName, name)].into_iter().fold(Default::default(), push);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, AUTHORITY_YEARS.years());
@@ -278,19 +242,12 @@ fn make_authority(cert: &Path, key: &Path) -> Result<String, TlsError> {
 }
 
 fn issue(issuer: &Issuer<'_, KeyPair>, names: &[String]) -> Result<(String, String), TlsError> {
-    let failed = |source| TlsError::Make {
-        what: "the server's certificate",
-        source,
-    };
+    let failed = |source| TlsError::Make { what: "the server's certificate", source };
     let pair = KeyPair::generate().map_err(failed)?;
     let mut params = CertificateParams::new(names).map_err(failed)?;
     let name = names.first().map_or("firesteel", String::as_str).to_owned();
     // 64 characters is all that a common name may have; the alternative names are what counts.
-    let name = if name.len() > 64 {
-        "firesteel".to_owned()
-    } else {
-        name
-    };
+    let name = if name.len() > 64 { "firesteel".to_owned() } else { name };
     params.distinguished_name = push(Default::default(), (DnType::CommonName, name));
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -301,10 +258,7 @@ fn issue(issuer: &Issuer<'_, KeyPair>, names: &[String]) -> Result<(String, Stri
     Ok((made.pem(), pair.serialize_pem()))
 }
 
-fn push(
-    mut name: rcgen::DistinguishedName,
-    (kind, value): (DnType, String),
-) -> rcgen::DistinguishedName {
+fn push(mut name: rcgen::DistinguishedName, (kind, value): (DnType, String)) -> rcgen::DistinguishedName {
     name.push(kind, value);
     name
 }
@@ -334,22 +288,17 @@ fn serves(authority: &str, cert: &str, key: &str, names: &[String]) -> bool {
     let verified = || {
         let provider = ring::default_provider();
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(authority.as_bytes()).ok()?)
-            .ok()?;
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).ok()?).ok()?;
         let leaf = CertificateDer::from_pem_slice(cert.as_bytes()).ok()?;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).ok()?;
         CertifiedKey::from_der(vec![leaf.clone()], key, &provider).ok()?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider));
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider));
         let verifier = verifier.build().ok()?;
         let soon = Timestamp::now() + (24 * RENEW_DAYS).hours();
         let soon = UnixTime::since_unix_epoch(soon.as_duration().try_into().ok()?);
         for name in names {
             let name = ServerName::try_from(name.as_str()).ok()?;
-            verifier
-                .verify_server_cert(&leaf, &[], &name, &[], soon)
-                .ok()?;
+            verifier.verify_server_cert(&leaf, &[], &name, &[], soon).ok()?;
         }
         Some(())
     };

@@ -44,9 +44,7 @@ fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         if bytes.len() > 4 {
             return None;
         }
-        length = bytes
-            .iter()
-            .fold(0, |length, byte| length << 8 | usize::from(*byte));
+        length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
         input = rest;
     }
     let (content, rest) = input.split_at_checked(length)?;
@@ -61,10 +59,7 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_date_are_read_and_rubbish_is_not() {
-        for (year, end) in [
-            (2031, "2031-05-06T00:00:00Z"),
-            (2150, "2150-05-06T00:00:00Z"),
-        ] {
+        for (year, end) in [(2031, "2031-05-06T00:00:00Z"), (2150, "2150-05-06T00:00:00Z")] {
             let mut params = CertificateParams::default();
             params.not_after = date_time_ymd(year, 5, 6);
             let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();

@@ -59,7 +59,7 @@ object Failures {
   private def withMessage(name: String, message: String): String = if (message.isEmpty) name else s"$name: $message"
 
   private def message(thrown: Throwable): String =
-    try Option(thrown.getMessage).getOrElse("")
+    try Option(thrown.getMessage).getOrElse("").trim // a parse error's begins with an empty line
     catch { case _: Throwable => "" }
 
   private def shortName(thrown: Throwable): String = longName(thrown).replaceFirst("^.*[.$]", "")

@@ -59,8 +59,7 @@ impl Claim {
 
 /// UTF-8 as `curl` sends it; else Latin-1, as `requests` does.
 fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|not_utf8| not_utf8.into_bytes().into_iter().map(char::from).collect())
+    String::from_utf8(bytes).unwrap_or_else(|not_utf8| not_utf8.into_bytes().into_iter().map(char::from).collect())
 }
 
 #[cfg(test)]

@@ -151,9 +151,7 @@ impl Refusal {
             Self::WrongPassword => {
                 failure(StatusCode::UNAUTHORIZED, "401", "wrong user name, password or token").challenge(style)
             }
-            Self::UnknownToken => {
-                failure(StatusCode::FORBIDDEN, "403", "invalid access token").respond(style)
-            }
+            Self::UnknownToken => failure(StatusCode::FORBIDDEN, "403", "invalid access token").respond(style),
             // The one place where asking again in a moment is right, and harmless since nothing was accepted.
             Self::Crowded => {
                 let message = "too many passwords are being checked; ask again in a second";

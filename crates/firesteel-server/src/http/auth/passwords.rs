@@ -75,11 +75,7 @@ impl Passwords {
         let holds = |outcomes: &Mutex<Remembered>| {
             outcomes.lock().unwrap_or_else(PoisonError::into_inner).holds(&question.digest)
         };
-        if holds(&self.right) {
-            Some(true)
-        } else {
-            holds(&self.wrong).then_some(false)
-        }
+        if holds(&self.right) { Some(true) } else { holds(&self.wrong).then_some(false) }
     }
 
     /// Checks, when its turn comes. `None` when too many are waiting.

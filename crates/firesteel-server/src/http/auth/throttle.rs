@@ -107,8 +107,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn guessing_gets_slower_and_is_forgotten() {
         let throttle = Throttle::default();
-        let delays: Vec<u128> =
-            (0..14).map(|_| throttle.attempt(Some("u"), PEER).as_millis()).collect();
+        let delays: Vec<u128> = (0..14).map(|_| throttle.attempt(Some("u"), PEER).as_millis()).collect();
         assert_eq!(delays, [0, 0, 0, 0, 0, 100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000]);
         assert_eq!(throttle.attempt(Some("v"), PEER), DELAY_MAX);
         let elsewhere = "10.0.0.1".parse().unwrap();

@@ -19,7 +19,7 @@ pub(crate) mod contexts;
 type Answer<T> = Result<Json<T>, ApiError>;
 
 /// Carries a change out even if the caller hangs up: only the wait for its outcome ends with the connection.
-async fn change<T, F>(app: &AppState, change: F) -> Result<T, EngineError>
+pub(crate) async fn change<T, F>(app: &AppState, change: F) -> Result<T, EngineError>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, EngineError>> + Send + 'static,
@@ -31,7 +31,7 @@ where
 
 /// Asks for a status, with time to wait for something to say. The wait ends when the server stops; it ends with the
 /// connection too, since this future is dropped then.
-async fn held<T, F>(app: &AppState, ask: impl Fn(Duration) -> F) -> Result<T, EngineError>
+pub(crate) async fn held<T, F>(app: &AppState, ask: impl Fn(Duration) -> F) -> Result<T, EngineError>
 where
     F: Future<Output = Result<T, EngineError>>,
 {

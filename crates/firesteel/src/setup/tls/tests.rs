@@ -15,9 +15,7 @@ fn address(host: &str) -> Address {
 /// Plays a handshake in memory with a client that trusts `ca` and asks for `host`.
 fn handshake(files: &TlsFiles, ca: &Path, host: &str) -> Result<Option<Vec<u8>>, String> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(ca).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -47,11 +45,7 @@ fn a_client_that_trusts_the_authority_accepts_each_name_and_no_other() {
     let files = ensure(&tls, &address("10.0.0.7")).unwrap();
     let ca = files.ca.clone().unwrap();
     for host in ["10.0.0.7", "localhost", "127.0.0.1", "::1", "box"] {
-        assert_eq!(
-            handshake(&files, &ca, host),
-            Ok(Some(b"h2".to_vec())),
-            "{host}"
-        );
+        assert_eq!(handshake(&files, &ca, host), Ok(Some(b"h2".to_vec())), "{host}");
     }
     for host in ["10.0.0.8", "example.com"] {
         let refused = handshake(&files, &ca, host).unwrap_err();
@@ -63,10 +57,7 @@ fn a_client_that_trusts_the_authority_accepts_each_name_and_no_other() {
     }
 
     let other = tempfile::tempdir().unwrap();
-    let stranger = ensure(other.path(), &address("10.0.0.7"))
-        .unwrap()
-        .ca
-        .unwrap();
+    let stranger = ensure(other.path(), &address("10.0.0.7")).unwrap().ca.unwrap();
     let refused = handshake(&files, &stranger, "localhost").unwrap_err();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
 }
@@ -88,11 +79,7 @@ fn a_certificate_is_kept_while_it_serves_and_issued_again_by_the_same_authority(
 
     // A crash between the two renames.
     let before = read("server.pem");
-    fs::write(
-        folder.path().join("server.key"),
-        KeyPair::generate().unwrap().serialize_pem(),
-    )
-    .unwrap();
+    fs::write(folder.path().join("server.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
     ensure("spark.example.com").unwrap();
     assert_ne!(read("server.pem"), before);
     assert_eq!(read("ca.pem"), ca);
@@ -107,11 +94,7 @@ fn an_authority_without_its_key_serves_on_and_issues_nothing() {
     let error = ensure(folder.path(), &address("10.0.0.7")).unwrap_err();
     assert!(matches!(error, TlsError::Authority { .. }), "{error}");
 
-    fs::write(
-        folder.path().join("ca.key"),
-        KeyPair::generate().unwrap().serialize_pem(),
-    )
-    .unwrap();
+    fs::write(folder.path().join("ca.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let error = ensure(folder.path(), &address("10.0.0.7")).unwrap_err();
     assert!(matches!(error, TlsError::Authority { .. }), "{error}");
 }
@@ -121,10 +104,7 @@ fn an_end_that_is_near_is_seen() {
     let made = |days: i64| {
         let mut params = CertificateParams::default();
         set_validity(&mut params, days.days());
-        params
-            .self_signed(&KeyPair::generate().unwrap())
-            .unwrap()
-            .pem()
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
     };
     assert!(lasts(&made(100)));
     assert!(!lasts(&made(80)));
@@ -140,11 +120,7 @@ fn an_end_that_is_near_is_seen() {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         set_validity(&mut params, days.days());
         let cert = params.signed_by(&key, &issuer).unwrap().pem();
-        assert_eq!(
-            serves(&ca, &cert, &key.serialize_pem(), &["localhost".to_owned()]),
-            good,
-            "{days}"
-        );
+        assert_eq!(serves(&ca, &cert, &key.serialize_pem(), &["localhost".to_owned()]), good, "{days}");
     }
 }
 
@@ -156,18 +132,13 @@ fn what_is_wrong_with_the_users_own_certificate_is_said() {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         set_validity(&mut params, days.days());
-        fs::write(
-            path(&format!("{name}.pem")),
-            params.self_signed(&key).unwrap().pem(),
-        )
-        .unwrap();
+        fs::write(path(&format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
         fs::write(path(&format!("{name}.key")), key.serialize_pem()).unwrap();
     };
     make("a", 10);
     make("b", 10);
     make("old", -1);
-    let encrypted =
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     fs::write(path("locked.key"), encrypted).unwrap();
 
     let check = |cert: &str, key: &str| own(&path(cert), &path(key), &address("localhost"));

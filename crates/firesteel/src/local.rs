@@ -1,0 +1,152 @@
+//! Clusters of the `local` backend: what their drivers are told, and how they are started.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use firesteel_api::ClusterId;
+use firesteel_driver::process;
+use firesteel_driver::protocol::interpreters::ResultLimits;
+use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
+use firesteel_model::{ClusterState, Limits};
+use firesteel_server::engine::launch::{Launcher, write_spec};
+use firesteel_store::ClusterRecord;
+use tokio::process::Child;
+
+/// The longest path that a socket can have, less the longest name we put behind a folder.
+const SOCKETS_PATH_MAX: usize = 107 - "/python-18446744073709551615.pipe".len();
+
+/// Everything that the drivers of this machine have in common.
+pub(crate) struct Local {
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// The command that starts Spark's JVM.
+    pub(crate) jvm: CommandSpec,
+    /// The command that starts the Python parent.
+    pub(crate) python: CommandSpec,
+    /// Spark's version, such as `4.3.0`.
+    pub(crate) spark_version: String,
+    /// The bounds of results.
+    pub(crate) limits: Limits,
+    /// Spare interpreters.
+    pub(crate) spares: SpareCounts,
+    /// The operator's own Spark configuration.
+    pub(crate) spark_conf: BTreeMap<String, String>,
+    /// How long a driver waits for a server that went away.
+    pub(crate) orphan_seconds: u64,
+}
+
+impl Launcher for Local {
+    fn spec(&self, cluster: &ClusterRecord) -> Result<DriverSpec, String> {
+        let folder = self.data.join("clusters").join(cluster.id.as_str());
+        let runtime_version = runtime_version(&self.spark_version);
+        let mut python = self.python.clone();
+        python.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
+        let mut jvm = self.jvm.clone();
+        jvm.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
+        Ok(DriverSpec {
+            cluster: cluster.id.clone(),
+            sockets: sockets_folder(&folder),
+            jvm,
+            python,
+            conf: self.conf(cluster, &folder),
+            runtime_version: runtime_version.to_owned(),
+            limits: ResultLimits {
+                rows_max: self.limits.rows_max,
+                table_bytes_max: self.limits.table_bytes_max,
+                text_chars_max: self.limits.text_chars_max,
+            },
+            spares: self.spares,
+            orphan_seconds: self.orphan_seconds,
+            folder,
+        })
+    }
+
+    fn launch(&self, spec: &DriverSpec) -> io::Result<Option<Child>> {
+        let path = write_spec(spec)?;
+        let log = process::open_log(&spec.folder.join("driver.log"))?;
+        process::spawn_driver(&std::env::current_exe()?, &path, log).map(Some)
+    }
+}
+
+impl Local {
+    fn conf(&self, cluster: &ClusterRecord, folder: &Path) -> BTreeMap<String, String> {
+        let work = folder.join("work");
+        let text = |path: &Path| path.display().to_string();
+        let ours = [
+            ("spark.master", "local[*]".to_owned()),
+            ("spark.app.name", format!("firesteel {}", cluster.name)),
+            ("spark.driver.host", "127.0.0.1".to_owned()),
+            ("spark.driver.bindAddress", "127.0.0.1".to_owned()),
+            // Nothing of Spark's own is open to others on this machine.
+            ("spark.ui.enabled", "false".to_owned()),
+            ("spark.authenticate", "true".to_owned()),
+            ("spark.local.dir", text(&work)),
+            ("spark.sql.warehouse.dir", text(&self.data.join("warehouse"))),
+            // Contexts share the cores: a long job of one does not hold up a short one of another.
+            ("spark.scheduler.mode", "FAIR".to_owned()),
+        ];
+        let mut conf: BTreeMap<String, String> =
+            ours.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        conf.extend(self.spark_conf.clone());
+        conf
+    }
+}
+
+/// A record of the cluster that `up` makes.
+pub(crate) fn default_cluster(created_ms: u64) -> ClusterRecord {
+    ClusterRecord {
+        id: new_cluster_id(),
+        name: "default".to_owned(),
+        state: ClusterState::Terminated,
+        num_workers: 0,
+        jdbc_port: 10000,
+        driver_ip: "127.0.0.1".to_owned(),
+        runtime: None,
+        backend: "local".to_owned(),
+        created_ms,
+        generation: String::new(),
+        event_acked: 0,
+        spec_json: "{}".to_owned(),
+    }
+}
+
+/// Makes an id of the service's form, `MMDD-HHMMSS-<word><digits>` (reference, section 1.6).
+fn new_cluster_id() -> ClusterId {
+    const WORDS: [&str; 8] = ["ember", "flint", "forge", "glow", "kindle", "pyre", "spark", "tinder"];
+    let word = WORDS[usize::from(rand::random::<u8>()) % WORDS.len()];
+    let number = rand::random::<u16>() % 1000;
+    let now = jiff::Zoned::now().strftime("%m%d-%H%M%S").to_string();
+    format!("{now}-{word}{number}").parse().expect("digits, dashes and a word make a cluster id")
+}
+
+/// What user code finds in `DATABRICKS_RUNTIME_VERSION`: clients read it as a number and compare it with 13.
+fn runtime_version(spark_version: &str) -> &'static str {
+    if spark_version.starts_with("3.") { "15.4" } else { "17.3" }
+}
+
+/// The cluster's own folder where a socket's path fits; else one in the folder for temporary files, named after it.
+fn sockets_folder(folder: &Path) -> PathBuf {
+    use sha2::Digest;
+    let own = folder.join("sockets");
+    if own.as_os_str().len() <= SOCKETS_PATH_MAX {
+        return own;
+    }
+    let digest = sha2::Sha256::digest(folder.as_os_str().as_encoded_bytes());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    std::env::temp_dir().join(format!("firesteel-{}-{name}", nix::unistd::getuid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_s_path_fits_whatever_the_data_folder_is() {
+        let short = Path::new("/data/clusters/c");
+        assert!(sockets_folder(short).starts_with(short));
+        let long = PathBuf::from(format!("/{}/clusters/c", "x".repeat(120)));
+        assert!(sockets_folder(&long).as_os_str().len() <= SOCKETS_PATH_MAX);
+        assert_ne!(sockets_folder(&long), sockets_folder(&long.join("other")));
+    }
+}
