@@ -10,6 +10,7 @@ mod serve;
 mod setup;
 mod users;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,6 +49,10 @@ enum Command {
         /// What the driver is told
         spec: PathBuf,
     },
+    /// Runs code in a context of its own and prints what comes of it
+    Exec(client::exec::ExecArgs),
+    /// Opens a context to type into
+    Repl(client::repl::ReplArgs),
     /// Lists, adds and removes runtimes: an installed Spark with its Java and Python
     Runtime {
         /// Folder of everything the server keeps [env: FIRESTEEL_DATA] [default: ~/.local/share/firesteel]
@@ -60,7 +65,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging();
+    let quiet = matches!(cli.command, Command::Exec(_) | Command::Repl(_) | Command::Runtime { .. });
+    start_logging(if quiet { "warn" } else { "warn,firesteel=info" });
     rustls::crypto::ring::default_provider().install_default().expect("no other provider is installed before main's");
     match run(cli.command) {
         Ok(code) => code,
@@ -88,6 +94,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(firesteel_driver::run(spec))?;
         }
+        Command::Exec(args) => {
+            let work = client::exec::run(args, &client::Environment::of_process());
+            return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
+        }
+        Command::Repl(args) => {
+            let work = client::repl::run(args, &client::Environment::of_process());
+            return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
+        }
         Command::Runtime { data, command } => {
             let data = data_folder(data)?;
             firesteel_driver::private_folder(&data)
@@ -108,10 +122,11 @@ fn data_folder(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     found.context("no data folder: neither HOME nor FIRESTEEL_DATA is set; name one with --data")
 }
 
-fn start_logging() {
+fn start_logging(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("FIRESTEEL_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,firesteel=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
 }
 
 /// One line for each level of what went wrong, the way to mend it included where the error knows one.

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
             None => tls::ensure(&data.join("tls"), &address)?,
         }),
     };
-    let credentials = prepare_users(&store, &data, &address).await?;
+    prepare_users(&store, &data, &address).await?;
     let local = tokio::select! {
         local = prepare_runtime(&data, &config, progress) => local?,
         () = stop.cancelled() => bail!("stopped before it was ready; start it again and it goes on from here"),
@@ -73,7 +73,6 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
     let outcome = tokio::select! {
         outcome = bring_up(&engine, progress) => match outcome {
             Ok(cluster) => {
-                credentials.save()?;
                 announce(&data, &address, tls.as_ref().and_then(|files| files.ca.as_deref()), &cluster);
                 stop.cancelled().await;
                 Ok(())
@@ -135,8 +134,8 @@ async fn listen(args: &ServeArgs, config: &Config) -> anyhow::Result<(TcpListene
     Ok((listener, Address::new(scheme, &host, port)))
 }
 
-/// Puts the administrator into the store. The files are written once the server is ready, or were there.
-async fn prepare_users(store: &Store, data: &Path, address: &Address) -> anyhow::Result<Credentials> {
+/// Puts the administrator into the store, then their credentials into the files of the data folder.
+async fn prepare_users(store: &Store, data: &Path, address: &Address) -> anyhow::Result<()> {
     let found = Credentials::load(data, address)?;
     let password = found.password.secret.expose();
     let known = store.user(credentials::USER).await?;
@@ -156,8 +155,7 @@ async fn prepare_users(store: &Store, data: &Path, address: &Address) -> anyhow:
         }
         store.put_token(credentials::USER, token, TOKEN_COMMENT).await?;
     }
-    found.save()?;
-    Ok(found)
+    Ok(found.save()?)
 }
 
 /// What marks the token of `databrickscfg` among the administrator's.

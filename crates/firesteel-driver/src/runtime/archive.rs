@@ -26,8 +26,8 @@ const TRAIN_CONF: &[(&str, &str)] = &[
     ("spark.driver.host", "127.0.0.1"),
     ("spark.driver.bindAddress", "127.0.0.1"),
 ];
-/// How much of what a failed run said is kept.
-const TAIL_LINES: usize = 20;
+/// Archiving Java's own classes is a second's work.
+const BASE_TIME: Duration = Duration::from_secs(60);
 
 /// Returns the archive for `runtime` and the `jar` of [`ensure_jar`](super::jvm_jar::ensure_jar), made first if it is
 /// not beside the jar. `None` if it cannot be made: the reason goes to the log, and to a file beside the jar.
@@ -67,8 +67,10 @@ async fn ensure(runtime: &Runtime, jar: &Path, say: Say<'_>) -> Result<Option<Pa
     fs::create_dir_all(&work).map_err(|source| RuntimeError::io("make", &work, source))?;
     let order = order(&work)?;
 
+    let base = base(runtime, folder, &work, &key).await?;
     let mut run = Run::new(runtime.java())
         .args(launch::flags())
+        .args(base.map(|base| format!("-XX:SharedArchiveFile={}", base.display())))
         .args([format!("-XX:ArchiveClassesAtExit={}", aside.display())])
         .args([format!("-Djava.io.tmpdir={}", work.display())])
         .args(["-cp".to_owned(), launch::class_path(runtime, jar, &[])?, launch::AGENT.to_owned()])
@@ -86,12 +88,37 @@ async fn ensure(runtime: &Runtime, jar: &Path, say: Say<'_>) -> Result<Option<Pa
         fs::rename(&aside, &archive).map_err(|source| RuntimeError::io("put in place", &archive, source))?;
         let _ = fs::remove_file(&failed);
     } else {
-        let reason = ended.tail(TAIL_LINES);
-        warn!("starting without a class-data archive, as the training run failed: {}", ended.tail(1));
-        fs::write(&failed, reason).map_err(|source| RuntimeError::io("write", &failed, source))?;
+        let about = |line: &&String| line.contains("Archive") || line.contains("[cds");
+        let reason = ended.lines.iter().find(about).cloned().unwrap_or_else(|| ended.tail(1));
+        warn!("starting without a class-data archive, as the training run failed: {reason}");
+        fs::write(&failed, ended.lines.join("\n")).map_err(|source| RuntimeError::io("write", &failed, source))?;
     }
     clear()?;
     Ok(made.then_some(archive))
+}
+
+/// The archive of Java's own classes that ours is made on top of, for a trimmed Java that comes without one. Ours records
+/// its path, so it is put in place first, and a JVM that is given ours finds it.
+async fn base(runtime: &Runtime, folder: &Path, work: &Path, key: &str) -> Result<Option<PathBuf>, RuntimeError> {
+    let shipped = ["lib/server/classes.jsa", "lib/server/classes_nocoops.jsa"];
+    if shipped.iter().any(|path| runtime.java_home.join(path).exists()) {
+        return Ok(None);
+    }
+    let (base, aside) = (folder.join(format!("base-{key}.jsa")), work.join("base.jsa"));
+    if !base.is_file() {
+        let run = Run::new(runtime.java())
+            .args(launch::flags())
+            .args(["-Xshare:dump".to_owned(), format!("-XX:SharedArchiveFile={}", aside.display())])
+            .without(&["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"])
+            .deadline(BASE_TIME);
+        let ended = run.to_end(&mut |_| {}).await;
+        ended.map_err(|source| RuntimeError::Run { program: runtime.java(), source })?;
+        if !aside.is_file() {
+            return Ok(None);
+        }
+        fs::rename(&aside, &base).map_err(|source| RuntimeError::io("put in place", &base, source))?;
+    }
+    Ok(Some(base))
 }
 
 /// The line that the JVM reads on its standard input, as a file: do once what a driver does at its start, and exit.

@@ -21,17 +21,43 @@ use http_body_util::BodyExt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::http::AppState;
 use crate::http::error::{Failure, Style};
 use crate::http::incoming::Stalled;
 
-/// Bytes of the text of one command.
-pub const COMMAND_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// Bytes of any other parameter.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
 /// Parameters of one call, unknown ones included.
 const FIELDS_MAX: usize = 64;
-/// Bytes of a whole body: a command of the largest size, each byte of it written as a form writes it, in three.
-const BODY_BYTES_MAX: usize = 3 * COMMAND_BYTES_MAX + 256 * 1024;
+
+/// The bounds that depend on how long a command may be.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Bytes of the text of a command.
+    command: usize,
+    /// Bytes of a whole body: the largest command, each byte of it written as a form writes it, in three, and the rest.
+    body: usize,
+}
+
+impl Bounds {
+    fn of_commands(command: usize) -> Self {
+        Self { command, body: command.saturating_mul(3).saturating_add(256 * 1024) }
+    }
+
+    /// Refuses a parameter that is too long.
+    fn check(&self, name: &str, bytes: usize) -> Result<(), Failure> {
+        let max = if name == "command" { self.command } else { FIELD_BYTES_MAX };
+        if bytes <= max {
+            return Ok(());
+        }
+        let name: String = name.chars().take(80).collect();
+        Err(Failure::too_large(format!("parameter `{name}` is larger than {max} bytes")))
+    }
+
+    fn body_too_large(&self) -> Failure {
+        Failure::too_large(format!("the body is larger than {} bytes", self.body))
+    }
+}
 
 /// The parameters of one call.
 #[derive(Debug, Default, PartialEq)]
@@ -78,26 +104,27 @@ impl Params {
     }
 }
 
-impl<S: Sync> FromRequest<S> for Params {
+impl FromRequest<AppState> for Params {
     type Rejection = Response;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Response> {
         let style = Style::of(request.uri().path());
-        read(request).await.map_err(|failure| failure.respond(style))
+        let bounds = Bounds::of_commands(app.settings.command_bytes_max);
+        read(request, bounds).await.map_err(|failure| failure.respond(style))
     }
 }
 
-async fn read(request: Request) -> Result<Params, Failure> {
+async fn read(request: Request, bounds: Bounds) -> Result<Params, Failure> {
     let (parts, body) = request.into_parts();
     refuse_compressed(&parts.headers)?;
     // Before the first read: a client that asked whether to send its body learns that it need not.
     let announced = body.size_hint().lower();
-    if announced > BODY_BYTES_MAX as u64 {
-        return Err(body_too_large());
+    if announced > bounds.body as u64 {
+        return Err(bounds.body_too_large());
     }
-    let body = collect(body).await?;
+    let body = collect(body, bounds).await?;
     let label = parts.headers.get(header::CONTENT_TYPE).and_then(|label| label.to_str().ok());
-    bind(label, body, parts.uri.query()).await
+    bind(label, body, parts.uri.query(), bounds).await
 }
 
 fn refuse_compressed(headers: &HeaderMap) -> Result<(), Failure> {
@@ -109,11 +136,7 @@ fn refuse_compressed(headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message))
 }
 
-fn body_too_large() -> Failure {
-    Failure::too_large(format!("the body is larger than {BODY_BYTES_MAX} bytes"))
-}
-
-async fn collect(mut body: axum::body::Body) -> Result<Bytes, Failure> {
+async fn collect(mut body: axum::body::Body, bounds: Bounds) -> Result<Bytes, Failure> {
     let mut collected = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|broken| match cause::<Stalled>(&broken) {
@@ -121,8 +144,8 @@ async fn collect(mut body: axum::body::Body) -> Result<Bytes, Failure> {
             None => Failure::plain(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", "the body broke off"),
         })?;
         if let Ok(data) = frame.into_data() {
-            if collected.len() + data.len() > BODY_BYTES_MAX {
-                return Err(body_too_large());
+            if collected.len() + data.len() > bounds.body {
+                return Err(bounds.body_too_large());
             }
             collected.extend_from_slice(&data);
         }
@@ -135,10 +158,10 @@ fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
 }
 
 /// Puts together what a body and a query string hold.
-async fn bind(label: Option<&str>, body: Bytes, query: Option<&str>) -> Result<Params, Failure> {
+async fn bind(label: Option<&str>, body: Bytes, query: Option<&str>, bounds: Bounds) -> Result<Params, Failure> {
     let label = Label::of(label);
     let start = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body).trim_ascii_start();
-    let mut fields = Fields::default();
+    let mut fields = Fields::within(bounds);
     match (label, start.first()) {
         (_, None) => {}
         (_, Some(b'{')) => json(start, &mut fields)?,
@@ -149,13 +172,13 @@ async fn bind(label: Option<&str>, body: Bytes, query: Option<&str>) -> Result<P
         (Label::Json | Label::Other, _) => form(&body, &mut fields)?,
     }
     if let Some(query) = query {
-        let mut of_query = Fields::default();
+        let mut of_query = Fields::within(bounds);
         form(query.as_bytes(), &mut of_query)?;
-        for (name, value) in of_query.0 {
-            fields.0.entry(name).or_insert(value);
+        for (name, value) in of_query.found {
+            fields.found.entry(name).or_insert(value);
         }
     }
-    Ok(Params(fields.0))
+    Ok(Params(fields.found))
 }
 
 enum Label {
@@ -181,33 +204,26 @@ impl Label {
 }
 
 /// Parameters as they are found, within the bounds.
-#[derive(Default)]
-struct Fields(HashMap<String, Value>);
+struct Fields {
+    found: HashMap<String, Value>,
+    bounds: Bounds,
+}
 
 impl Fields {
+    fn within(bounds: Bounds) -> Self {
+        Self { found: HashMap::new(), bounds }
+    }
+
     fn add(&mut self, name: String, value: Value) -> Result<(), Failure> {
         if let Value::Text(text) = &value {
-            bounded(&name, text.len())?;
+            self.bounds.check(&name, text.len())?;
         }
-        if self.0.len() >= FIELDS_MAX && !self.0.contains_key(&name) {
+        if self.found.len() >= FIELDS_MAX && !self.found.contains_key(&name) {
             return Err(Failure::too_large(format!("more than {FIELDS_MAX} parameters were sent")));
         }
-        self.0.insert(name, value);
+        self.found.insert(name, value);
         Ok(())
     }
-}
-
-fn bytes_max(name: &str) -> usize {
-    if name == "command" { COMMAND_BYTES_MAX } else { FIELD_BYTES_MAX }
-}
-
-fn bounded(name: &str, bytes: usize) -> Result<(), Failure> {
-    let max = bytes_max(name);
-    if bytes <= max {
-        return Ok(());
-    }
-    let name: String = name.chars().take(80).collect();
-    Err(Failure::too_large(format!("parameter `{name}` is larger than {max} bytes")))
 }
 
 fn json(body: &[u8], fields: &mut Fields) -> Result<(), Failure> {
@@ -227,7 +243,7 @@ fn json(body: &[u8], fields: &mut Fields) -> Result<(), Failure> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some((name, raw)) = map.next_entry::<String, &RawValue>()? {
                 let Some(value) = value(raw).map_err(serde::de::Error::custom)? else {
-                    self.fields.0.remove(&name);
+                    self.fields.found.remove(&name);
                     continue;
                 };
                 if let Err(failure) = self.fields.add(name, value) {
@@ -279,7 +295,7 @@ async fn multipart(boundary: String, body: Bytes, fields: &mut Fields) -> Result
             .is_some_and(|charset| charset.as_str().eq_ignore_ascii_case("iso-8859-1"));
         let mut bytes = Vec::new();
         while let Some(chunk) = part.chunk().await.map_err(broken)? {
-            bounded(&name, bytes.len() + chunk.len())?;
+            fields.bounds.check(&name, bytes.len() + chunk.len())?;
             bytes.extend_from_slice(&chunk);
         }
         let text = match String::from_utf8(bytes) {

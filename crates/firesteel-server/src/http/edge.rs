@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
@@ -40,6 +40,7 @@ pub(crate) async fn around(State(app): State<AppState>, mut request: Request, ne
 async fn answer(app: &AppState, mut request: Request, next: Next, id: &str) -> Response {
     let style = Style::of(request.uri().path());
     let is_head = request.method() == Method::HEAD;
+    let is_http1 = request.version() < Version::HTTP_2;
     let asked = Asked::of(request.version(), request.headers());
     let body = std::mem::take(request.body_mut());
     let (body, unread) = incoming::watch(body, app.settings.limits.body_idle);
@@ -52,7 +53,7 @@ async fn answer(app: &AppState, mut request: Request, next: Next, id: &str) -> R
         error!(panic = said, "a handler panicked: {said}");
         Failure::panicked(id).respond(style)
     });
-    if unread.discard(asked).await == After::Close {
+    if unread.discard(asked).await == After::Close && is_http1 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if is_head { without_body(response) } else { response }

@@ -1,7 +1,7 @@
 //! The body of a request on its way in: watched for stalls, and read to its end when nobody wanted it.
 //!
 //! A server that answers while the client still sends, and then closes, makes the client's system throw the answer
-//! away. So what a handler left unread is read and dropped, within bounds, before the answer goes out. Only a client
+//! away; over HTTP/2, where a stream can be refused alone, some clients take that for a broken connection. So what a handler left unread is read and dropped, within bounds, before the answer goes out. Only a client
 //! that asked `Expect: 100-continue` and was never told to go on has sent nothing, and gets its answer at once.
 
 use std::pin::Pin;
@@ -21,7 +21,7 @@ const UNWANTED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Time spent on that courtesy.
 const UNWANTED_TIME: Duration = Duration::from_secs(20);
 /// Time without a byte after which the courtesy ends: the client is waiting for the answer.
-const UNWANTED_IDLE: Duration = Duration::from_secs(1);
+const UNWANTED_IDLE: Duration = Duration::from_millis(1500);
 
 /// A body that sends no byte for too long.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ impl Unread {
     pub(crate) async fn discard(self, asked: Asked) -> After {
         {
             let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            if inner.ended || inner.body.is_end_stream() || asked == Asked::Http2 {
+            if inner.ended || inner.body.is_end_stream() {
                 return After::KeepOpen;
             }
             if asked == Asked::ToContinue && !inner.started {
@@ -136,27 +136,23 @@ impl HttpBody for Rest {
     }
 }
 
-/// How the client expects the end of its body to be dealt with.
+/// Whether the client sends its body unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// It sends the body whatever happens.
     Nothing,
     /// It waits for `100 Continue` before it sends the body.
     ToContinue,
-    /// The protocol can refuse one body and keep the connection.
-    Http2,
 }
 
 impl Asked {
-    /// Reads the expectation off a request.
+    /// Reads the expectation off a request. Over HTTP/2 nobody answers it: the client goes on by itself after a second.
     pub(crate) fn of(version: Version, headers: &HeaderMap) -> Self {
-        let expects = headers.get(header::EXPECT);
-        if version >= Version::HTTP_2 {
-            Self::Http2
-        } else if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-            Self::ToContinue
-        } else {
-            Self::Nothing
+        match headers.get(header::EXPECT) {
+            Some(value) if version < Version::HTTP_2 && value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+                Self::ToContinue
+            }
+            _ => Self::Nothing,
         }
     }
 }

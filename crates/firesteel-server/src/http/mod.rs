@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use firesteel_model::limits;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,7 +32,6 @@ mod well_known;
 mod tests;
 
 pub use auth::{Credentials, CredentialsError, hash_password, hash_token};
-pub use body::COMMAND_BYTES_MAX;
 pub use listen::{serve, tls_config};
 pub use router::router;
 
@@ -65,6 +65,8 @@ impl AppState {
 pub struct Settings {
     /// How long a status call may wait for something to say. Stock clients give up after 5 s; keep well below.
     pub hold: Duration,
+    /// Bytes of the text of one command.
+    pub command_bytes_max: usize,
     /// Answers every client as the strict one wants it: error results without `summary`, tables as text.
     /// `sbt-databricks` is recognised by its `User-Agent` and needs no setting, except in builds before 2018.
     pub strict: bool,
@@ -79,7 +81,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { hold: Duration::from_secs(2), strict: false, org_id: 1, public_url: None, limits: Limits::default() }
+        Self {
+            hold: limits::HOLD_MAX,
+            command_bytes_max: limits::COMMAND_BYTES_MAX,
+            strict: false,
+            org_id: 1,
+            public_url: None,
+            limits: Limits::default(),
+        }
     }
 }
 

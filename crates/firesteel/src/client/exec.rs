@@ -16,7 +16,7 @@ use super::interrupts::Interrupts;
 use super::output::{Format, Output};
 use super::session::{Ending, Outcome, Session};
 
-/// Run code in an execution context and print its result
+/// Runs code in an execution context and prints its result
 ///
 /// A context is made for it and destroyed afterwards. Ctrl-C cancels the code; a second one leaves at once.
 #[derive(Clone, Debug, clap::Args)]

@@ -18,5 +18,5 @@ pub(crate) mod repl;
 mod session;
 mod table;
 
-pub(crate) use config::{ConnectArgs, Environment};
+pub(crate) use config::Environment;
 pub(crate) use failure::Exit;

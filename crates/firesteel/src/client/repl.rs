@@ -40,7 +40,7 @@ const HELP: &str = "\
 Ctrl-C                   cancel what runs, or forget what was typed
 A blank line ends a block of Python; `;` or a blank line ends a statement of SQL.";
 
-/// Type code at a prompt, in one execution context
+/// Opens a prompt on an execution context
 ///
 /// The context is destroyed at the end. Reads a script where the standard input is not a terminal.
 #[derive(Clone, Debug, clap::Args)]

@@ -96,9 +96,7 @@ async fn remove(
     let _lock = Lock::take(&folder.lock(), &waiting).await?;
     let mark = folder.path.join(RUNTIME_FILE);
     match std::fs::remove_file(&mark) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            return Err(SetupError::io("remove", &mark, source));
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SetupError::io("remove", &mark, source)),
         _ => pip::clear(&folder.path),
     }
 }

@@ -1,8 +1,8 @@
 //! A Python virtual environment. It is made where it stays: the programs in it name the folder that it was made in.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::env;
 
 use firesteel_driver::runtime::child::Run;
 use firesteel_driver::runtime::lock::Lock;
@@ -55,7 +55,8 @@ pub(crate) async fn ensure(
     for maker in makers(&python.program, around) {
         pip::clear(&environment)?;
         let [program, args @ ..] = maker.as_slice() else { continue };
-        let run = Run::new(program).args(args).args([&environment]).without(FOREIGN).input(share()?).deadline(MAKE_TIME);
+        let run =
+            Run::new(program).args(args).args([&environment]).without(FOREIGN).input(share()?).deadline(MAKE_TIME);
         let ended = run.to_end(&mut |line| step.say(line)).await;
         let tail = match ended {
             Ok(ended) if ended.success() && works(&own, python).await => {
@@ -95,4 +96,3 @@ async fn works(own: &Path, python: &Python) -> bool {
     let pip = Run::new(own).args(["-m", "pip", "--version"]).without(FOREIGN).deadline(PROBE_TIME);
     pip.to_end(&mut |_| {}).await.is_ok_and(|ended| ended.success())
 }
-

@@ -35,7 +35,9 @@ pub(crate) enum SetupError {
         "no network while {step}: the package index cannot be reached; check the connection and pip's configuration, then run the same command again, it goes on where it stopped\n{tail}"
     )]
     NoNetwork { step: String, tail: String },
-    #[error("pip failed while {step}; what it said last is below, and the same command goes on where it stopped\n{tail}")]
+    #[error(
+        "pip failed while {step}; what it said last is below, and the same command goes on where it stopped\n{tail}"
+    )]
     Pip { step: String, tail: String },
     #[error("{advice}\n{tail}")]
     NoJava { advice: String, tail: String },
@@ -45,7 +47,9 @@ pub(crate) enum SetupError {
     PackagesWillNotLoad { python: PathBuf, tail: String },
     #[error("`{0}` is not a version of Spark that is served; give one of 3.5 or 4.x in full, like 4.3.0")]
     SparkVersion(String),
-    #[error("`{0}` is not a name for a runtime; use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first")]
+    #[error(
+        "`{0}` is not a name for a runtime; use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first"
+    )]
     Name(String),
     #[error("there is a runtime `{0}` already; remove it first or choose another name")]
     Exists(RuntimeNameText),

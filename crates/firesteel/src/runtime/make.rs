@@ -18,7 +18,7 @@ use super::{Progress, SetupError, Surroundings, environment, java, pip};
 
 /// What must be free before Spark is installed: its archive, what is unpacked of it, the package built of it, and what
 /// is installed, all at one time.
-const MAKE_BYTES: u64 = 3_500_000_000;
+const MAKE_BYTES: u64 = 3_000_000_000;
 /// What must be free before the other packages are.
 const PACKAGES_BYTES: u64 = 900_000_000;
 /// How long Spark may take to say its version, and Python to import everything.
@@ -45,7 +45,9 @@ pub(crate) async fn ensure(
         None => DEFAULT_SPARKS.into_iter().map(Packages::of).collect::<Result<_, _>>()?,
     };
     for packages in &candidates {
-        if let Some(runtime) = folder(&name, packages)?.whole()?.filter(|own| own.spark_version == packages.spark_version) {
+        if let Some(runtime) =
+            folder(&name, packages)?.whole()?.filter(|own| own.spark_version == packages.spark_version)
+        {
             return Ok(runtime);
         }
     }

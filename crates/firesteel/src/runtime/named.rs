@@ -84,11 +84,7 @@ struct Serving {
 
 /// Looks for a Python that has what it takes: the one that the user names, the one that the Spark is installed in, those
 /// on `PATH`. One that is named and will not do is an error: the user meant it.
-async fn own_python(
-    spark: &Spark,
-    packages: &Packages,
-    around: &Surroundings,
-) -> Result<Option<Serving>, SetupError> {
+async fn own_python(spark: &Spark, packages: &Packages, around: &Surroundings) -> Result<Option<Serving>, SetupError> {
     if let Some(program) = &around.pyspark_python {
         return match serving(program, spark, around).await {
             Ok((python, Some(path))) => Ok(Some(Serving::new(program, &python, path))),
@@ -129,7 +125,9 @@ async fn serving(
     let mut last = Err("it was not asked".to_owned());
     for path in paths {
         last = pythons::probe(&program, &path, &MODULES).await;
-        if let Ok(python) = &last && python.has_all() {
+        if let Ok(python) = &last
+            && python.has_all()
+        {
             return Ok((python.clone(), Some(path)));
         }
     }

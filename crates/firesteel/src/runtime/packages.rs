@@ -29,7 +29,8 @@ impl Packages {
         let full = spark_version.split('.').count() == 3;
         // It becomes an argument of pip: digits and letters only, as in `4.3.0` and `4.0.0rc1`.
         let plain = spark_version.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
-        let spark_line = spark::line(spark_version).filter(|line| full && plain && is_served(*line)).ok_or_else(refuse)?;
+        let spark_line =
+            spark::line(spark_version).filter(|line| full && plain && is_served(*line)).ok_or_else(refuse)?;
         Ok(Self { spark_version: spark_version.to_owned(), spark_line })
     }
 

@@ -28,7 +28,12 @@ pub(crate) enum What<'a> {
 }
 
 /// Installs into the environment of `folder`. What is there already is passed over, without the network.
-pub(crate) async fn install(folder: &RuntimeFolder, lock: &Lock, what: What<'_>, step: &Step) -> Result<(), SetupError> {
+pub(crate) async fn install(
+    folder: &RuntimeFolder,
+    lock: &Lock,
+    what: What<'_>,
+    step: &Step,
+) -> Result<(), SetupError> {
     let python = folder.environment().join("bin/python");
     forget_half_installed(&folder.environment())?;
     // Dropped after the run, so that nothing writes there any more.

@@ -55,6 +55,9 @@ class Parent:
         self._selector.register(self._bell, selectors.EVENT_READ, self._on_bell)
         self._selector.register(0, selectors.EVENT_READ, lambda: bool(os.read(0, 4096)))
         try:
+            # A request may have arrived together with the welcome; no event would ever tell.
+            if self._control.pending() and not self._on_request():
+                return 0
             while all(key.data() for key, _ in self._selector.select()):
                 pass
         except (Broken, OSError) as error:

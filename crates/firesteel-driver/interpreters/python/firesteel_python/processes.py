@@ -62,10 +62,10 @@ def end_all(leaders):
 
 
 def signal_tree(root, number):
-    """Signals a process and all it started, the root first."""
-    _kill(root, number)
-    for pid in children_of(root):
-        signal_tree(pid, number)
+    """Signals a process and all it started."""
+    # Found first: the children of a process that has ended are nobody's.
+    for pid in _tree(root):
+        _kill(pid, number)
 
 
 def children_of(pid):
@@ -77,6 +77,10 @@ def children_of(pid):
     except OSError:
         pass  # it ended while we looked
     return found
+
+
+def _tree(root):
+    return [root] + [below for pid in children_of(root) for below in _tree(pid)]
 
 
 def _kill(pid, number):

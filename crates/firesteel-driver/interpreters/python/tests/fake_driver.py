@@ -43,6 +43,8 @@ class Peer:
 
     def _frame(self):
         (length,) = struct.unpack(">I", self._take(4))
+        if length > 64 << 20:
+            raise Lost("garbage")
         return self._take(length)
 
     def _take(self, count):

@@ -20,6 +20,14 @@ def runs(word):
     return False
 
 
+def ended(word):
+    """Waits a moment for a process that was killed to be gone."""
+    deadline = time.monotonic() + 5
+    while runs(word) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not runs(word)
+
+
 class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -72,7 +80,7 @@ class Interrupts(Case):
 
     def test_a_shell_command_and_its_children(self):
         self.check("get_ipython().run_cell_magic('sh', '', 'sleep 98765; true')")
-        self.assertFalse(runs("98765"))
+        self.assertTrue(ended("98765"))
 
     def test_a_join(self):
         self.check("import threading; threading.Event().wait()")
@@ -166,7 +174,7 @@ class Hostile(Case):
 
     def test_writes_garbage_to_every_descriptor(self):
         self.python.send("import os\nfor n in range(3, 1024):\n    try: os.write(n, b'\\xff' * 64)\n    except OSError: pass")
-        with self.assertRaises((Lost, ValueError, OSError, AssertionError)):
+        with self.assertRaises(Lost):
             self.python.answer()
         os.kill(self.python.pid, signal.SIGKILL)
         self.driver.exited(self.python)
@@ -243,7 +251,7 @@ class Ends(unittest.TestCase):
         python.run("import subprocess; kept = subprocess.Popen(['sleep', '76543'])")
         python.close()
         self.assertEqual(driver.exited(python), (0, None))
-        self.assertFalse(runs("76543"))
+        self.assertTrue(ended("76543"))
         driver.end()
 
     def test_children_die_with_a_killed_parent(self):

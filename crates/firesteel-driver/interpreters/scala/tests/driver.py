@@ -210,8 +210,7 @@ class Jvm:
 
     def stop(self, how="control"):
         if how == "control":
-            self.control.close()
-            self.control.sock.close()
+            self.control.sock.shutdown(socket.SHUT_RDWR)  # a close would wait for the reading thread
         else:
             self.process.stdin.close()
         status = self.process.wait(30)

@@ -1,12 +1,14 @@
 use proptest::prelude::*;
 
+use firesteel_model::limits::COMMAND_BYTES_MAX;
+
 use super::*;
 
 const MULTIPART: &str = "multipart/form-data; boundary=XyZ";
 
 fn bound(label: Option<&str>, body: impl Into<Bytes>, query: Option<&str>) -> Result<Params, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(bind(label, body.into(), query))
+    runtime.block_on(bind(label, body.into(), query, Bounds::of_commands(COMMAND_BYTES_MAX)))
 }
 
 /// Reads a body and compares `name=value` of every parameter in order of their names, or the error.
@@ -143,7 +145,7 @@ fn the_largest_command_fits_in_every_encoding() {
     // A newline takes two bytes as JSON and three in a form; an accented letter six for two, three bytes each.
     for command in ["\n".repeat(COMMAND_BYTES_MAX), "é".repeat(COMMAND_BYTES_MAX / 2)] {
         for (label, body) in encodings(&[("command".into(), command.clone())]) {
-            assert!(body.len() <= BODY_BYTES_MAX, "{label}: {}", body.len());
+            assert!(body.len() <= Bounds::of_commands(COMMAND_BYTES_MAX).body, "{label}: {}", body.len());
             let mut params = bound(Some(&label), body, None).unwrap();
             assert_eq!(params.take("command").unwrap().len(), COMMAND_BYTES_MAX);
         }

@@ -203,6 +203,30 @@ async fn a_client_that_sends_its_body_unasked_still_gets_the_challenge() {
 }
 
 #[tokio::test]
+async fn over_http_2_too_the_challenge_comes_after_the_body() {
+    let server = Running::start(limits(), routes()).await;
+    let stream = server.tls(&[b"h2"], &rustls::version::TLS13).await;
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    // More than the window: without reading, the client could not send it all.
+    let body = bytes::Bytes::from(vec![b'x'; 9_000_000]);
+    let (sent, told) = tokio::sync::oneshot::channel();
+    let mut sent = Some(sent);
+    let chunks = futures_util::stream::iter([Ok::<_, Infallible>(hyper::body::Frame::data(body))]);
+    let end = futures_util::stream::poll_fn(move |_| {
+        sent.take().map(|sent| sent.send(()));
+        Poll::Ready(None)
+    });
+    let body = http_body_util::StreamBody::new(futures_util::StreamExt::chain(chunks, end));
+    let request = hyper::Request::post("https://localhost/length").body(body).unwrap();
+    let answer = client.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+    told.await.unwrap();
+}
+
+#[tokio::test]
 async fn slow_and_oversized_heads_end_the_connection_and_nothing_else() {
     let server = Running::start(limits(), routes()).await;
     let mut other = server.http1().await;

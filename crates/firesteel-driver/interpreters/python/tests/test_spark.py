@@ -1,0 +1,192 @@
+"""Interpreters on a real Spark: names, results, errors, and above all interrupts."""
+
+import json
+import random
+import re
+import time
+import unittest
+
+from .fake_driver import Driver
+from .stand_in import stand_in
+
+ENDLESS = "spark.range(0, 10**13, 1, 4).selectExpr('max(id % 7)')"
+
+
+class Spark(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.jvm = stand_in()
+        cls.driver = Driver()
+        cls.python = cls.driver.context(cls.jvm.gateway(), "7")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.python.close()
+        cls.driver.end()
+
+    def text(self, source):
+        return self.python.run(source).text
+
+    def test_names(self):
+        self.assertEqual(self.text("spark.range(5).count()"), "5")
+        self.assertEqual(self.text("sc.parallelize([1, 2]).sum()"), "3")
+        self.assertEqual(self.text("sql('select 1 as a').collect()"), "[Row(a=1)]")
+        self.assertEqual(self.text("sqlContext.range(3).count()"), "3")
+        self.assertEqual(self.text("spark.range(4).createOrReplaceTempView('t'); table('t').count()"), "4")
+        self.assertEqual(self.text("spark.range(2)"), "DataFrame[id: bigint]")
+
+    def test_the_session_is_pysparks_own(self):
+        self.text("from pyspark.sql import SparkSession\nfrom pyspark import SparkContext")
+        self.assertEqual(self.text("SparkSession.builder.appName('x').getOrCreate() is spark"), "True")
+        self.assertEqual(self.text("SparkSession.getActiveSession()._jsparkSession.equals(spark._jsparkSession)"), "True")
+        self.assertEqual(self.text("SparkContext.getOrCreate() is sc"), "True")
+
+    def test_functions_and_classes_of_commands_travel(self):
+        self.text("factor = 3\ndef triple(x): return x * factor\nclass Box:\n    def __init__(self, x): self.x = x")
+        self.assertEqual(self.text("sc.parallelize([1, 2]).map(triple).collect()"), "[3, 6]")
+        self.assertEqual(self.text("[b.x for b in sc.parallelize([1]).map(Box).collect()]"), "[1]")
+        self.assertEqual(self.text("spark.range(2).select(udf(triple, 'long')('id')).collect()[1][0]"), "3")
+        self.assertEqual(self.text("a = sc.accumulator(0)\nsc.parallelize(range(5)).foreach(a.add)\na.value"), "10")
+        self.assertEqual(self.text("b = sc.broadcast([9])\nsc.parallelize([0]).map(lambda i: b.value[i]).collect()"), "[9]")
+
+    def test_pandas_both_ways(self):
+        self.assertEqual(self.text("int(spark.range(5).toPandas()['id'].sum())"), "10")
+        self.assertEqual(self.text("import pandas as pd\nspark.createDataFrame(pd.DataFrame({'a': [1]})).collect()"), "[Row(a=1)]")
+
+    def test_display_asks_the_jvm(self):
+        done = self.python.run("display(spark.range(3))")
+        self.assertEqual(done.outcome, "table")
+        self.assertEqual(len(json.loads(done.payload)["rows"]), 3)
+
+    def test_stop_is_harmless(self):
+        for source in ("spark.stop()", "sc.stop()"):
+            self.assertIn("ignored", self.text(source))
+        self.assertEqual(self.text("spark.range(5).count()"), "5")
+
+    def test_contexts_have_sessions_of_their_own(self):
+        other = self.driver.context(self.jvm.gateway(), "8")
+        self.text("spark.range(1).createOrReplaceTempView('mine')")
+        self.assertIn("AnalysisException", other.run("table('mine')").summary)
+        same = self.driver.context(self.jvm.gateway(), "7")
+        self.assertEqual(same.run("table('mine').count()").text, "1")
+        other.close()
+        same.close()
+        self.assertEqual(self.text("spark.range(5).count()"), "5")
+
+    def test_sql_errors(self):
+        done = self.python.run("spark.sql('select * from nope')")
+        self.assertTrue(done.summary.startswith("<span class='ansi-red-fg'>AnalysisException</span>: [TABLE_OR_VIEW_NOT_FOUND]"))
+        self.assertEqual(done.printed, "")
+        self.assertNotIn("py4j", done.cause)
+
+    def test_java_errors_are_plain(self):
+        done = self.python.run("sc._jsc.textFile('/nowhere').count()")
+        self.assertTrue(done.summary.startswith("org.apache.hadoop.mapred.InvalidInputException: "), done.summary)
+        self.assertEqual(set(done.cause.split("\n")[0]), {"-"})
+        self.assertIn("Traceback", done.cause)
+        self.assertIn("\tat org.apache.spark", done.cause)
+
+    def test_errors_in_tasks_carry_the_users_text(self):
+        for source in (
+            "def bad(x): raise ValueError('in task')\nsc.parallelize([1]).map(bad).collect()",
+            "spark.range(1).select(udf(bad)('id')).collect()",
+        ):
+            done = self.python.run(source)
+            self.assertIn("ValueError: in task", done.summary)
+            self.assertIn("ValueError: in task", done.cause)
+
+    def test_secrets_are_not_in_the_environment(self):
+        gateway = self.jvm.gateway()
+        other = self.driver.context(gateway, "9")
+        found = other.run("import os\nprint(os.environ, open('/proc/self/environ').read(), open('/proc/self/cmdline').read())").text
+        self.assertNotIn(gateway[1], found)
+        other.close()
+
+    def test_job_group_in_every_thread(self):
+        group = "sc.getLocalProperty('spark.jobGroup.id')"
+        self.assertEqual(self.text(group), "'firesteel-7'")
+        threaded = f"import threading\nseen = []\nt = threading.Thread(target=lambda: seen.append({group}))\nt.start(); t.join()\nseen"
+        self.assertEqual(self.text(threaded), "['firesteel-7']")
+
+    def test_dbutils_fs(self):
+        self.text("import tempfile; d = 'file:' + tempfile.mkdtemp()")
+        self.assertIn("6 bytes", self.text("dbutils.fs.put(d + '/a', 'h\\u00e9llo')"))
+        self.assertEqual(self.text("dbutils.fs.head(d + '/a', 3)"), "'h\u00e9'")
+        self.assertEqual(self.text("[(f.name, f.size, f.isDir()) for f in dbutils.fs.ls(d)]"), "[('a', 6, False)]")
+        self.assertEqual(self.text("dbutils.fs.mkdirs(d + '/n'), dbutils.fs.cp(d + '/a', d + '/n/b'), dbutils.fs.rm(d, True)"), "(True, True, True)")
+        self.assertIn("not available", self.python.run("%fs ls /").summary)
+
+    # Interrupts
+
+    def cancel(self, source, delay, by_jvm):
+        self.python.send(f"print('started', flush=True)\n{source}")
+        self.python.wait_for_output("started")
+        time.sleep(delay)
+        if by_jvm:
+            self.jvm.ask("cancel firesteel-7")
+        self.python.interrupt()
+        asked = time.monotonic()
+        done = self.python.answer()
+        self.assertEqual(done.outcome, "cancelled", (source, done.payload, done.printed))
+        self.assertLess(time.monotonic() - asked, 6)
+        self.assertEqual(self.jvm.ask("jobs"), "0")
+        self.assertEqual(self.text("spark.range(5).count()"), "5")
+        self.assertEqual(self.text("sc.getLocalProperty('spark.jobGroup.id')"), "'firesteel-7'")
+
+    def test_a_running_job_stops(self):
+        for source in (f"{ENDLESS}.collect()", f"{ENDLESS}.toPandas()", f"display({ENDLESS})"):
+            for by_jvm in (False, True):
+                self.cancel(source, 0.3, by_jvm)
+
+    def test_a_job_stops_at_any_moment(self):
+        for _ in range(12):
+            self.cancel(f"{ENDLESS}.collect()", random.uniform(0, 0.15), random.random() < 0.5)
+
+    def test_a_job_in_a_group_of_the_users_stops(self):
+        other = self.driver.context(self.jvm.gateway(), "10")
+        other.send(f"print('started', flush=True)\nsc.setJobGroup('own', 'd')\n{ENDLESS}.collect()")
+        other.wait_for_output("started")
+        time.sleep(0.5)
+        other.interrupt()
+        self.assertEqual(other.answer().outcome, "cancelled")
+        self.assertEqual(self.jvm.ask("jobs"), "0")
+        other.close()
+
+    def test_a_job_cancelled_by_its_group_alone(self):
+        self.python.send(f"print('started', flush=True)\n{ENDLESS}.collect()")
+        self.python.wait_for_output("started")
+        while self.jvm.ask("jobs") == "0":
+            time.sleep(0.01)
+        self.jvm.ask("cancel firesteel-7")
+        self.assertEqual(self.python.answer().outcome, "cancelled")
+
+    def test_many_small_calls_under_fire(self):
+        for _ in range(40):
+            self.python.send("while True: sc._jvm.java.lang.System.nanoTime(); spark.range(3)")
+            time.sleep(random.uniform(0, 0.03))
+            self.python.interrupt()
+            done = self.python.answer()
+            self.assertEqual(done.outcome, "cancelled", (done.payload, done.printed))
+            self.assertEqual(self.text("sc._jvm.java.lang.Math.abs(-3)"), "3")
+        self.assertEqual(self.python.run("1").printed, "")
+        self.assertEqual(self.text("spark.range(5).count()"), "5")
+
+    def test_a_java_call_that_cannot_be_stopped_gives_up_its_connection(self):
+        self.python.send("print('started', flush=True)\nsc._jvm.java.lang.Thread.sleep(20000)")
+        self.python.wait_for_output("started")
+        time.sleep(0.2)
+        self.python.interrupt()
+        self.assertEqual(self.python.answer().outcome, "cancelled")
+        self.assertEqual(self.text("spark.range(5).count()"), "5")
+        self.assertEqual(self.text("sc.getLocalProperty('spark.jobGroup.id')"), "'firesteel-7'")
+
+    def test_a_gateway_that_is_gone(self):
+        other = self.driver.context(self.jvm.gateway(), "11")
+        other.run("sc._gateway.shutdown()")
+        self.assertEqual(other.run("spark.range(1).count()").outcome, "error")
+        self.assertEqual(other.run("1+1").text, "2")
+        other.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
