@@ -95,11 +95,13 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime.block_on(firesteel_driver::run(spec))?;
         }
         Command::Exec(args) => {
-            let work = client::exec::run(args, &client::Environment::of_process());
+            let environment = client::Environment::of_process();
+            let work = client::exec::run(args, &environment);
             return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
         }
         Command::Repl(args) => {
-            let work = client::repl::run(args, &client::Environment::of_process());
+            let environment = client::Environment::of_process();
+            let work = client::repl::run(args, &environment);
             return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
         }
         Command::Runtime { data, command } => {
@@ -118,7 +120,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// The folder of everything the server keeps.
 fn data_folder(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let found = given.or_else(|| client::config::Environment::of_process().data_folder());
+    let found = given.or_else(|| client::Environment::of_process().data_folder());
     found.context("no data folder: neither HOME nor FIRESTEEL_DATA is set; name one with --data")
 }
 
@@ -126,7 +128,7 @@ fn start_logging(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("FIRESTEEL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
 }
 
 /// One line for each level of what went wrong, the way to mend it included where the error knows one.

@@ -19,4 +19,3 @@ mod session;
 mod table;
 
 pub(crate) use config::Environment;
-pub(crate) use failure::Exit;
