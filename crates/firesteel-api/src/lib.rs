@@ -11,6 +11,7 @@ pub mod errors;
 pub mod ids;
 pub mod language;
 pub mod results;
+pub mod v2;
 
 pub use ids::{ClusterId, CommandId, ContextId};
 pub use language::Language;

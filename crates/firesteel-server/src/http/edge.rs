@@ -16,7 +16,8 @@ use crate::http::incoming::{self, After, Asked};
 use crate::http::listen::Link;
 use crate::http::{AppState, path, well_known};
 
-/// Names the request, tidies its path, finds out who is calling, and sees to it that an answer comes whatever happens.
+/// Names the request, tidies its path, finds out who is calling, and sees to it that an answer comes whatever
+/// happens.
 pub(crate) async fn around(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = format!("{:016x}", rand::random::<u64>());

@@ -1,9 +1,9 @@
 //! How a refusal or a failure is spelled: its status and its JSON body.
 //!
-//! Every error has two faces. Paths of 1.2 answer exactly `{"error"}`, and 500 for whatever a call refuses; all other
-//! paths answer `{"error_code", "message"}`. Statuses other than 500 are left to what is decided before a call is
-//! known or read: authentication, unknown paths, wrong methods, bodies that are too large. The texts avoid the words that make
-//! stock clients repeat a request for minutes, except where waiting helps.
+//! Every error has two faces. Paths of 1.2 answer exactly `{"error"}`, and 500 for whatever a call refuses; all
+//! other paths answer `{"error_code", "message"}`. Statuses other than 500 are left to what is decided before a
+//! call is known or read: authentication, unknown paths, wrong methods, bodies that are too large. The texts avoid
+//! the words that make stock clients repeat a request for minutes, except where waiting helps.
 
 use std::fmt;
 

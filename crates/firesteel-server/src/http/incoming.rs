@@ -1,8 +1,9 @@
 //! The body of a request on its way in: watched for stalls, and read to its end when nobody wanted it.
 //!
 //! A server that answers while the client still sends, and then closes, makes the client's system throw the answer
-//! away; over HTTP/2, where a stream can be refused alone, some clients take that for a broken connection. So what a handler left unread is read and dropped, within bounds, before the answer goes out. Only a client
-//! that asked `Expect: 100-continue` and was never told to go on has sent nothing, and gets its answer at once.
+//! away; over HTTP/2, where a stream can be refused alone, some clients take that for a broken connection. So what
+//! a handler left unread is read and dropped, within bounds, before the answer goes out. Only a client that asked
+//! `Expect: 100-continue` and was never told to go on has sent nothing, and gets its answer at once.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +122,8 @@ impl Unread {
 pub(crate) enum After {
     /// It takes the next request.
     KeepOpen,
-    /// A part of the body is still to come and nobody will read it. The client must be told, or its next request is lost.
+    /// A part of the body is still to come and nobody will read it. The client must be told, or its next request is
+    /// lost.
     Close,
 }
 
@@ -146,7 +148,8 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// Reads the expectation off a request. Over HTTP/2 nobody answers it: the client goes on by itself after a second.
+    /// Reads the expectation off a request. Over HTTP/2 nobody answers it: the client goes on by itself after a
+    /// second.
     pub(crate) fn of(version: Version, headers: &HeaderMap) -> Self {
         match headers.get(header::EXPECT) {
             Some(value) if version < Version::HTTP_2 && value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {

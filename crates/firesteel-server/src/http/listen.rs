@@ -1,8 +1,9 @@
 //! Connections: accepting them, TLS, HTTP/1.1 and 2 on them, and ending them.
 //!
-//! One loop accepts while there is room; each connection is a task of its own that speaks until it is done, breaks, runs into
-//! a deadline, or is told to stop. Which HTTP a client speaks is agreed during the TLS handshake; without TLS it is 1.1.
-//! Stopping is: accept no more, let requests under way answer, close; what has not ended by then is cut.
+//! One loop accepts while there is room; each connection is a task of its own that speaks until it is done, breaks,
+//! runs into a deadline, or is told to stop. Which HTTP a client speaks is agreed during the TLS handshake; without
+//! TLS it is 1.1. Stopping is: accept no more, let requests under way answer, close; what has not ended by then is
+//! cut.
 
 use std::convert::Infallible;
 use std::io;

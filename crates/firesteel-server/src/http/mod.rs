@@ -2,9 +2,9 @@
 //!
 //! A request travels downwards through this list: [`serve`] accepts the connection and speaks HTTP/1.1 or 2 on it;
 //! `edge` names the request, tidies its path, asks `auth` who is calling and catches what breaks; `router` picks
-//! the function; `body` reads its parameters, whatever their encoding; `v1_2` and `v2` make one call of the
-//! engine and put its answer into JSON; `error` spells what was refused. The edge keeps no state of the API: every fact
-//! in an answer is the engine's.
+//! the function; `body` reads its parameters, whatever their encoding; `v1_2` and `v2` make one call of the engine
+//! and put its answer into JSON; `error` spells what was refused. The edge keeps no state of the API: every fact in
+//! an answer is the engine's.
 
 use std::sync::Arc;
 use std::time::Duration;

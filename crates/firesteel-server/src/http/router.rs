@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use crate::http::error::Failure;
 use crate::http::v1_2::{clusters, commands, contexts};
-use crate::http::v2::scim;
+use crate::http::v2::{clusters as clusters_v2, scim};
 use crate::http::{AppState, edge, well_known};
 
 /// Returns the whole edge as a service: what [`serve`](crate::http::serve) puts behind each connection.
@@ -23,7 +23,11 @@ pub fn router(app: AppState) -> Router {
         .route("/api/1.2/contexts/create", post(contexts::create))
         .route("/api/1.2/contexts/destroy", post(contexts::destroy))
         .route("/api/1.2/contexts/status", get(contexts::status))
+        .route("/api/2.0/clusters/get", get(clusters_v2::get))
+        .route("/api/2.0/clusters/list", get(clusters_v2::list))
         .route("/api/2.0/preview/scim/v2/Me", get(scim::me))
+        .route("/api/2.1/clusters/get", get(clusters_v2::get))
+        .route("/api/2.1/clusters/list", get(clusters_v2::list))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .with_state(app.clone());

@@ -1,7 +1,7 @@
 //! Results as the strict client wants them.
 //!
-//! `sbt-databricks` aborts on a key that it does not know. Of a `results` object it knows `resultType`, `data` as a string
-//! and `cause`; so for it errors lose their `summary`, tables become text, and pictures a word about them.
+//! `sbt-databricks` aborts on a key that it does not know. Of a `results` object it knows `resultType`, `data` as a
+//! string and `cause`; so for it errors lose their `summary`, tables become text, and pictures a word about them.
 
 use std::convert::Infallible;
 

@@ -1,7 +1,7 @@
 //! `GET /.well-known/databricks-config`: the one path that needs no credentials.
 //!
-//! Clients of the SDKs fetch it once before their first call. `workspace_id` is left out on purpose: a client that learns
-//! one sends it along with every later request.
+//! Clients of the SDKs fetch it once before their first call. `workspace_id` is left out on purpose: a client that
+//! learns one sends it along with every later request.
 
 use axum::Json;
 use axum::extract::{Request, State};

@@ -1,12 +1,13 @@
 //! Who is calling.
 //!
-//! Two schemes: Basic with a user's password, or with the literal user `token` and an access token as the password; and Bearer
-//! with an access token. No or wrong Basic credentials are answered 401 with a challenge, since some clients only send
-//! credentials after one; an unknown Bearer token is answered 403.
+//! Two schemes: Basic with a user's password, or with the literal user `token` and an access token as the password;
+//! and Bearer with an access token. No or wrong Basic credentials are answered 401 with a challenge, since some
+//! clients only send credentials after one; an unknown Bearer token is answered 403.
 //!
-//! A token is 256 random bits and stored as its SHA-256, so checking it is one look-up of the digest and comparing digests leaks
-//! nothing that helps to guess the token. A password is stored as an Argon2 hash that costs tens of milliseconds, so
-//! `passwords` remembers for a while what it has checked. `throttle` slows guessing down; it never refuses.
+//! A token is 256 random bits and stored as its SHA-256, so checking it is one look-up of the digest and comparing
+//! digests leaks nothing that helps to guess the token. A password is stored as an Argon2 hash that costs tens of
+//! milliseconds, so `passwords` remembers for a while what it has checked. `throttle` slows guessing down; it never
+//! refuses.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Passwords: hashing, checking, and remembering what was checked.
 //!
-//! Basic credentials arrive with every request and an Argon2 check costs tens of milliseconds and 19 MiB. So checks run
-//! off the async threads, few at a time, and their outcome is remembered under a keyed digest of user, stored hash and
-//! password. The stored hash being part of the key, a changed password or a removed user takes effect at once, for right and wrong
-//! guesses alike. The key is random and lives as long as the process.
+//! Basic credentials arrive with every request and an Argon2 check costs tens of milliseconds and 19 MiB. So checks
+//! run off the async threads, few at a time, and their outcome is remembered under a keyed digest of user, stored
+//! hash and password. The stored hash being part of the key, a changed password or a removed user takes effect at
+//! once, for right and wrong guesses alike. The key is random and lives as long as the process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

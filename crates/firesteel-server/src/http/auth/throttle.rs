@@ -1,9 +1,9 @@
 //! Slows down who guesses.
 //!
-//! Every check of a password that is not remembered, and every unknown token, counts as an attempt of its user and of its
-//! address; a right password takes its own back. Past a few attempts each one waits, longer with every one, up to two
-//! seconds. Nobody is refused: someone with the right password, behind the same address as a guesser, waits that long
-//! once, and is then remembered.
+//! Every check of a password that is not remembered, and every unknown token, counts as an attempt of its user and
+//! of its address; a right password takes its own back. Past a few attempts each one waits, longer with every one,
+//! up to two seconds. Nobody is refused: someone with the right password, behind the same address as a guesser,
+//! waits that long once, and is then remembered.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -1,0 +1,3 @@
+//! The calls of 2.x that clients of 1.2 make around it (reference, part 2).
+
+pub mod clusters;

@@ -1,0 +1,71 @@
+//! Where the end-to-end tests keep their files.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// What of the shared server's data folder is kept from run to run: it takes minutes to make.
+const KEPT: [&str; 2] = ["runtimes", "cache"];
+
+/// `target/e2e`.
+pub(crate) fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("e2e");
+    fs::create_dir_all(&root).unwrap();
+    root.canonicalize().unwrap()
+}
+
+/// The data folder of the shared server.
+pub(crate) fn data() -> PathBuf {
+    root().join("data")
+}
+
+/// Sees to it that one run at a time uses the folder: waits for another to end.
+pub(crate) fn lock() -> Flock<File> {
+    let path = root().join("lock");
+    let file = File::options().create(true).append(true).open(&path).unwrap();
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((file, _)) => {
+            eprintln!("waiting for another run of these tests to end: it holds `{}`", path.display());
+            Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).unwrap()
+        }
+    }
+}
+
+/// Empties a data folder of all but what takes long to make. Refuses while a server uses it.
+pub(crate) fn clean(data: &Path) -> Result<(), String> {
+    let Ok(lock) = File::options().read(true).write(true).open(data.join("lock")) else {
+        return Ok(());
+    };
+    let Ok(_unused) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
+        return Err(format!("a server of an earlier run still uses `{}`; end it first", data.display()));
+    };
+    for entry in fs::read_dir(data).unwrap().flatten() {
+        let path = entry.path();
+        if !KEPT.iter().any(|kept| entry.file_name() == *kept) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|error| format!("failed to remove `{}`: {error}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes an empty folder of this name, in place of an old one.
+pub(crate) fn fresh(name: &str) -> PathBuf {
+    let folder = root().join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Makes an empty data folder that shares the runtime of the shared server, which must have been started once.
+pub(crate) fn fresh_data(name: &str) -> PathBuf {
+    let folder = fresh(name);
+    for kept in KEPT {
+        std::os::unix::fs::symlink(data().join(kept), folder.join(kept)).unwrap();
+    }
+    folder
+}

@@ -1,0 +1,88 @@
+//! The whole program as its users meet it: the binary, TLS, curl, the stock SDK, a real Spark.
+//!
+//! ```text
+//! shared     one server, every case at once        commands, curl forms, SDKs, hostile code, the client commands
+//! alone      the same server, one case at a time   cases that need all of it, such as every context there is
+//! the end    Ctrl-C; nothing that it started is left
+//! own        servers of their own, one at a time   kill -9, a JVM that dies, what start refuses
+//! ```
+//!
+//! A case is a sentence in the module of its noun. Everything is below `target/e2e`: the runtime that the first run
+//! makes there is kept for later ones, all else is made anew. No case measures time: each waits for what must become
+//! true, and says what it last saw when that does not happen. Filters work as in any test binary:
+//! `cargo test --test e2e -- scala`.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may end at once, and says what it waits for")]
+
+#[macro_use]
+mod case;
+mod api;
+mod cli;
+mod commands;
+mod contexts;
+mod curl;
+mod curl_forms;
+mod folders;
+mod hostile;
+mod limits;
+mod poll;
+mod processes;
+mod python;
+mod recovery;
+mod scala;
+mod sdk;
+mod server;
+mod setup;
+mod sql;
+mod strict;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+use crate::case::{Plan, Stage};
+use crate::server::Server;
+
+/// Cases that run at the same time, unless `--test-threads` says otherwise: they mostly wait for Spark.
+const THREADS: usize = 4;
+
+fn main() -> ExitCode {
+    rustls::crypto::ring::default_provider().install_default().unwrap();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let plan = Plan::new(cases(), &arguments);
+    if plan.needs_server() && !arguments.list {
+        let _one_run = folders::lock();
+        let server = match Server::shared() {
+            Ok(server) => server,
+            Err(said) => {
+                eprintln!("the server did not start:\n{said}");
+                return ExitCode::FAILURE;
+            }
+        };
+        return plan.run(arguments, Some(server));
+    }
+    let _one_run = folders::lock();
+    plan.run(arguments, None)
+}
+
+fn cases() -> Vec<case::Case> {
+    let shared = [
+        // The slow ones first: the quick ones fill what is left of the time.
+        sdk::cases(),
+        scala::cases(),
+        hostile::cases(),
+        python::cases(),
+        sql::cases(),
+        contexts::cases(),
+        commands::cases(),
+        curl_forms::cases(),
+        strict::cases(),
+        cli::cases(),
+    ];
+    let shared = shared.into_iter().flatten();
+    let alone = limits::cases().into_iter().map(|case| case.at(Stage::Alone));
+    let end = std::iter::once(case::end());
+    let own = [setup::cases(), recovery::cases()].into_iter().flatten();
+    shared.chain(alone).chain(end).chain(own).collect()
+}

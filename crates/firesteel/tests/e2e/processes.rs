@@ -1,0 +1,75 @@
+//! The processes of this machine, by `/proc`.
+
+use std::fs;
+use std::path::Path;
+
+/// One process.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    /// Its arguments, separated by blanks.
+    pub(crate) command: String,
+    /// Its environment, one variable a line.
+    environment: String,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let command: String = self.command.chars().take(160).collect();
+        write!(f, "{} {command}", self.pid)
+    }
+}
+
+impl Process {
+    /// Tells whether a driver is the ancestor of it.
+    fn is_marked(&self, cluster: &str) -> bool {
+        let mark = format!("FIRESTEEL_DRIVER={cluster}");
+        self.environment.lines().any(|variable| variable.starts_with(&mark))
+    }
+}
+
+/// Everything that a server with this data folder and cluster has started, drivers and what they started.
+pub(crate) fn of(data: &Path, cluster: &str) -> Vec<Process> {
+    let data = data.to_str().unwrap();
+    let driver = |process: &Process| process.command.contains(" driver ") && process.command.contains(data);
+    all().into_iter().filter(|process| process.is_marked(cluster) || driver(process)).collect()
+}
+
+/// The driver of a cluster.
+pub(crate) fn driver(data: &Path, cluster: &str) -> Process {
+    let found = of(data, cluster).into_iter().find(|process| process.command.contains(" driver "));
+    found.expect("the cluster has a driver")
+}
+
+/// The JVM of a cluster.
+pub(crate) fn jvm(data: &Path, cluster: &str) -> Process {
+    let is_java = |process: &Process| process.command.split(' ').next().is_some_and(|word| word.ends_with("/java"));
+    of(data, cluster).into_iter().find(is_java).expect("the cluster has a JVM")
+}
+
+/// Tells whether a process is there and not a zombie.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    all().iter().any(|process| process.pid == pid)
+}
+
+/// Returns a figure of `/proc/PID/status` in KiB.
+pub(crate) fn kib(pid: i32, key: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Every process that runs; a zombie has no command line, and is not among them.
+fn all() -> Vec<Process> {
+    let read = |entry: fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let text = |name: &str, between: &str| {
+            let bytes = fs::read(entry.path().join(name)).ok()?;
+            Some(String::from_utf8_lossy(&bytes).replace('\0', between))
+        };
+        let command = text("cmdline", " ")?;
+        let environment = text("environ", "\n").unwrap_or_default();
+        (!command.is_empty()).then_some(Process { pid, command, environment })
+    };
+    fs::read_dir("/proc").unwrap().flatten().filter_map(read).collect()
+}
