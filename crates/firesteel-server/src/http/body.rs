@@ -1,11 +1,11 @@
 //! The parameters of a call, whatever way the client sent them.
 //!
 //! Real clients send the same parameters as JSON, form or multipart, often under another label, or in the query
-//! string of a POST. The rules, in order: a body labelled `multipart/form-data` gives its parts, a file part being
-//! its text; a body whose first byte that is not blank is `{` is JSON, whatever its label; any other body is a
-//! form. Then the query string fills in what is absent. Numbers and booleans count as the text they are written as;
-//! null counts as absent; unknown names are ignored; when a name comes twice the last one counts. What cannot be
-//! read is an error, never a guess.
+//! string of a POST. The rules, in order: a body whose first byte that is not blank is `{` is JSON, whatever its
+//! label; one labelled `multipart/form-data` gives its parts, a file part being its text; any other body is a form.
+//! Then the query string fills in what is absent. Numbers and booleans count as the text they are written as; null
+//! counts as absent; unknown names are ignored; when a name comes twice the last one counts. What cannot be read is
+//! an error, never a guess.
 
 use std::collections::HashMap;
 use std::error::Error;
