@@ -10,21 +10,24 @@ use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use crate::output::{Pipe, Printed};
-use crate::protocol::frame::{self, FrameError, Message};
+use crate::protocol::frame::{self, FrameError, Message, PAYLOAD_BYTES_MAX};
 use crate::protocol::interpreters::{FromInterpreter, InterpreterId, Outcome, ToInterpreter};
 
 /// How many requests to one interpreter may wait: it is bound once and runs one command at a time.
 const ASKS_MAX: usize = 8;
 
 /// How many messages of one interpreter are read ahead.
-const READ_AHEAD: usize = 16;
+const READ_AHEAD: usize = 2;
 
-/// A handle to one interpreter. Dropping it closes the connection, which is the order to end.
+/// A handle to one interpreter. Dropping it closes the connection, which is the order to end, whether or not the
+/// interpreter reads; nothing more is heard of it.
 #[derive(Debug)]
 pub(crate) struct InterpreterHandle {
     asks: mpsc::Sender<Ask>,
+    tasks: [AbortHandle; 2],
 }
 
 #[derive(Debug)]
@@ -75,13 +78,15 @@ impl InterpreterHandle {
     ) -> Self {
         let (asks, inbox) = mpsc::channel(ASKS_MAX);
         let (reader, writer) = stream.into_split();
-        let task = Task { inbox, writer, pipe, printed: Printed::new(text_chars_max), running: None };
-        tokio::spawn(async move {
-            let last = task.run(read_ahead(reader), id, &reports).await;
+        let (messages, reading) = read_ahead(reader);
+        let printed = Printed::new(text_chars_max);
+        let task = Task { inbox, writer, pipe, printed, binding: false, running: None };
+        let serving = tokio::spawn(async move {
+            let last = task.run(messages, id, &reports).await;
             // A driver that is gone needs no report.
             let _ = reports.send((id, last)).await;
         });
-        Self { asks }
+        Self { asks, tasks: [reading, serving.abort_handle()] }
     }
 
     /// Gives the interpreter to a context. False when its task is gone.
@@ -95,12 +100,20 @@ impl InterpreterHandle {
     }
 }
 
+impl Drop for InterpreterHandle {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
 type Incoming = Result<Option<Message<FromInterpreter>>, FrameError>;
 
 /// Reads in a task of its own: reading a message is not cancel-safe, choosing between messages must be.
-fn read_ahead(reader: OwnedReadHalf) -> mpsc::Receiver<Incoming> {
+fn read_ahead(reader: OwnedReadHalf) -> (mpsc::Receiver<Incoming>, AbortHandle) {
     let (tx, rx) = mpsc::channel(READ_AHEAD);
-    tokio::spawn(async move {
+    let reading = tokio::spawn(async move {
         let mut reader = BufReader::new(reader);
         loop {
             let incoming = frame::read(&mut reader).await;
@@ -110,7 +123,7 @@ fn read_ahead(reader: OwnedReadHalf) -> mpsc::Receiver<Incoming> {
             }
         }
     });
-    rx
+    (rx, reading.abort_handle())
 }
 
 struct Task {
@@ -118,6 +131,8 @@ struct Task {
     writer: OwnedWriteHalf,
     pipe: Option<Pipe>,
     printed: Printed,
+    /// It was asked to bind and has not answered.
+    binding: bool,
     running: Option<CommandId>,
 }
 
@@ -172,7 +187,10 @@ impl Task {
 
     async fn ask(&mut self, ask: Ask) -> std::io::Result<()> {
         match ask {
-            Ask::Bind(context) => frame::write(&mut self.writer, &ToInterpreter::Bind { context }, None).await,
+            Ask::Bind(context) => {
+                self.binding = true;
+                frame::write(&mut self.writer, &ToInterpreter::Bind { context }, None).await
+            }
             Ask::Execute(command, source) => {
                 // What came since the last command ended is nobody's.
                 if let Some(pipe) = &self.pipe {
@@ -187,6 +205,9 @@ impl Task {
 
     fn heard(&mut self, message: Message<FromInterpreter>) -> Result<Option<InterpreterEvent>, String> {
         match message.head {
+            FromInterpreter::Bound {} | FromInterpreter::BindFailed { .. } if !std::mem::take(&mut self.binding) => {
+                Err("it answered a question that was not asked".to_owned())
+            }
             FromInterpreter::Bound {} => Ok(Some(InterpreterEvent::Bound)),
             FromInterpreter::BindFailed { reason } => Ok(Some(InterpreterEvent::BindFailed(reason))),
             FromInterpreter::Output {} => {
@@ -212,13 +233,18 @@ impl Task {
         if alone {
             self.printed.clear();
         }
-        let results = match outcome {
+        let results: Results = match outcome {
             Outcome::Cancelled => return Ok(Ended::Cancelled),
             Outcome::Text => self.text(&payload),
             Outcome::Table | Outcome::Error => checked(payload)?,
             Outcome::Images => self.images(payload)?,
         };
-        Ok(Ended::Results(Bytes::from(results.as_json().to_owned())))
+        let json = results.as_json();
+        if json.len() > PAYLOAD_BYTES_MAX {
+            let text = format!("The results have {} bytes; at most {PAYLOAD_BYTES_MAX} can be sent.", json.len());
+            return Ok(Ended::Results(Bytes::from(Results::error(&*text, &*text).as_json().to_owned())));
+        }
+        Ok(Ended::Results(Bytes::from(json.to_owned())))
     }
 
     fn text(&mut self, echo: &[u8]) -> Results {

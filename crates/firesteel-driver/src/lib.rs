@@ -10,12 +10,14 @@
 //! - `context`, `spares`, `interpreter`, `output`: one context, the interpreters made ahead, one interpreter's
 //!   connection and what it prints.
 //! - `process`, `control`: child processes, and what the two that have one say over their control connection.
+//! - `holder`: the lock that makes a driver the only one of its cluster.
 //! - `listen`, `link`, `events`: the sockets, the connection to the server, and what it has not acknowledged.
 
 mod context;
 mod control;
 mod driver;
 mod events;
+mod holder;
 mod interpreter;
 mod link;
 mod listen;
@@ -27,4 +29,5 @@ mod spares;
 pub mod spec;
 
 pub use driver::run;
+pub use holder::kill_holder;
 pub use listen::private_folder;

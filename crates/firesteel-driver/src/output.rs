@@ -69,6 +69,8 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// Makes the pipe, readable by the user alone, and opens it.
     pub(crate) fn make(path: &Path) -> io::Result<Self> {
+        // One of that name was left by a driver that was killed.
+        let _ = std::fs::remove_file(path);
         nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
         // Read-write: with a writer of our own it never ends, so that a child which is late or restarted finds it open.
         let receiver = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
@@ -83,6 +85,8 @@ impl Pipe {
     /// Waits for bytes and keeps them. Cancel-safe.
     pub(crate) async fn read(&self, into: &mut Printed) -> io::Result<()> {
         self.receiver.readable().await?;
+        // A pipe that is written to without end is always readable: the others on this thread have their turn.
+        tokio::task::consume_budget().await;
         let mut buffer = vec![0u8; READ_BYTES];
         match self.receiver.try_read(&mut buffer) {
             Ok(bytes) => into.push(&buffer[..bytes]),

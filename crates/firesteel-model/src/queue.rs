@@ -103,6 +103,14 @@ impl<T> Queue<T> {
         Some((command, item))
     }
 
+    /// Returns the command whose turn it is. `None` while another runs, or when none waits.
+    pub fn peek(&self) -> Option<(CommandId, &T)> {
+        match self.running {
+            Some(_) => None,
+            None => self.waiting.front().map(|(command, item)| (*command, item)),
+        }
+    }
+
     /// Takes note that the running command is over. Returns false, and changes nothing, for any other command.
     pub fn ended(&mut self, command: CommandId) -> bool {
         let is_it = self.running == Some(command);
@@ -163,7 +171,9 @@ mod tests {
         for n in 1..=3 {
             assert_eq!(queue.push(n, id(n), n), Ok(Pushed::Waiting));
         }
+        assert_eq!(queue.peek(), Some((id(1), &1)));
         assert_eq!(queue.start_next(), Some((id(1), 1)));
+        assert_eq!(queue.peek(), None);
         assert_eq!(queue.start_next(), None);
         assert!(!queue.ended(id(2)));
         assert!(queue.ended(id(1)));

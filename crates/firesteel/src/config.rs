@@ -90,8 +90,7 @@ impl Config {
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
         let parsed: Result<Self, _> = toml::from_str(&text);
-        let config =
-            parsed.map_err(|source| ConfigError::Parse { path: path.clone(), source: Box::new(source) })?;
+        let config = parsed.map_err(|source| ConfigError::Parse { path: path.clone(), source: Box::new(source) })?;
         config.limits.check().map_err(|source| ConfigError::Limit { path, source })?;
         Ok(config)
     }

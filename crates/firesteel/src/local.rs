@@ -86,8 +86,7 @@ impl Local {
             // Contexts share the cores: a long job of one does not hold up a short one of another.
             ("spark.scheduler.mode", "FAIR".to_owned()),
         ];
-        let mut conf: BTreeMap<String, String> =
-            ours.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let mut conf: BTreeMap<String, String> = ours.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         conf.extend(self.spark_conf.clone());
         conf
     }

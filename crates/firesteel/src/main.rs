@@ -128,7 +128,12 @@ fn start_logging(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("FIRESTEEL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .with_target(false)
+        .init();
 }
 
 /// One line for each level of what went wrong, the way to mend it included where the error knows one.

@@ -64,7 +64,12 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
     };
 
     let engine = Engine::start(store.clone(), config.limits.clone(), Arc::new(local)).await?;
-    let settings = Settings { hold: config.limits.hold_max(), strict: config.strict, ..Settings::default() };
+    let settings = Settings {
+        hold: config.limits.hold_max(),
+        command_bytes_max: config.limits.command_bytes_max,
+        strict: config.strict,
+        ..Settings::default()
+    };
     let app = AppState::new(engine.clone(), Arc::new(StoredUsers::new(store)), settings);
     let tls_config = tls.as_ref().map(tls::server_config).transpose()?;
     let close = CancellationToken::new();
@@ -125,8 +130,12 @@ async fn listen(args: &ServeArgs, config: &Config) -> anyhow::Result<(TcpListene
         bail!("--no-tls is refused for `{wanted}`: without TLS only loopback addresses such as 127.0.0.1 are served");
     }
     let listener = TcpListener::bind(addresses.as_slice()).await.with_context(|| match port {
-        0..1024 => format!("cannot listen on {wanted}; ports below 1024 may need more rights: choose another with --listen"),
-        _ => format!("cannot listen on {wanted}; if another program has the port, choose another with --listen HOST:PORT"),
+        0..1024 => {
+            format!("cannot listen on {wanted}; ports below 1024 may need more rights: choose another with --listen")
+        }
+        _ => format!(
+            "cannot listen on {wanted}; if another program has the port, choose another with --listen HOST:PORT"
+        ),
     })?;
     // Port 0 asks the system for one.
     let port = listener.local_addr()?.port();

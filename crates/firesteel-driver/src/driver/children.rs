@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::control::Control;
+use crate::control::{Control, ControlLink};
 use crate::driver::Driver;
 use crate::driver::interpreters::{Expected, Promise};
 use crate::process;
@@ -21,8 +21,11 @@ use crate::spec::CommandSpec;
 /// How long a child that was asked to end may take before it is forced. The JVM stops its SparkContext in it.
 const END_GRACE: Duration = Duration::from_secs(8);
 
-/// How long Spark may take to come up.
-const SPARK_DEADLINE: Duration = Duration::from_secs(600);
+/// How long Spark may take to come up, and the Python parent to import everything.
+const START_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long a child may live on after its control connection ended.
+const HALT_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 15 });
 
 /// How often the Python parent is started again within [`RESTARTS_WINDOW`].
 const RESTARTS_MAX: usize = 3;
@@ -53,12 +56,10 @@ impl Child {
 #[derive(Default)]
 pub(crate) struct Children {
     pub(super) jvm: Option<Process>,
-    pub(super) jvm_control: Option<mpsc::Sender<ToJvm>>,
+    pub(super) jvm_control: Option<ControlLink<ToJvm>>,
     pub(super) spark_is_up: bool,
-    spark_deadline: Option<Instant>,
-    spark_reason: Option<String>,
     pub(super) python: Option<Process>,
-    pub(super) python_control: Option<mpsc::Sender<ToPythonParent>>,
+    pub(super) python_control: Option<ControlLink<ToPythonParent>>,
     python_starts: Vec<Instant>,
     /// Why Python cannot be had, once it cannot.
     pub(super) python_failed: Option<String>,
@@ -67,6 +68,10 @@ pub(crate) struct Children {
 /// A child that runs. Its standard input stays open as long as it shall live.
 pub(crate) struct Process {
     group: i32,
+    /// When it is killed, and why, unless it says what is expected of it before.
+    pub(super) doom: Option<(Instant, String)>,
+    /// Why it was killed.
+    killed_because: Option<String>,
     /// Keeps its standard input open; dropping it is the order to end.
     hold: oneshot::Sender<()>,
     watch: JoinHandle<()>,
@@ -74,7 +79,6 @@ pub(crate) struct Process {
 
 impl Driver {
     pub(super) fn start_children(&mut self) {
-        self.children.spark_deadline = Some(Instant::now() + SPARK_DEADLINE);
         match self.start(Child::Jvm) {
             Ok(process) => self.children.jvm = Some(process),
             Err(error) => return self.fail(format!("Spark's JVM cannot be started: {error}")),
@@ -98,21 +102,19 @@ impl Driver {
 
     /// Starts one child, tells it its socket and key over its standard input, and watches it.
     fn start(&mut self, child: Child) -> io::Result<Process> {
-        let none = BTreeMap::new();
         let (command, conf, promise): (&CommandSpec, _, _) = match child {
-            Child::Jvm => (&self.spec.jvm, &self.spec.conf, Promise::Jvm),
-            Child::Python => (&self.spec.python, &none, Promise::Python),
+            Child::Jvm => (&self.spec.jvm, self.spec.conf.clone(), Promise::Jvm),
+            Child::Python => (&self.spec.python, BTreeMap::new(), Promise::Python),
         };
-        let socket = self.spec.interpreters_socket();
         let repl_dir = self.spec.folder.join("repl");
         std::fs::create_dir_all(&repl_dir)?;
         let key = new_key();
         let line = serde_json::to_string(&Launch {
-            socket: &socket.to_string_lossy(),
-            key: &key,
-            runtime_version: &self.spec.runtime_version,
+            socket: self.spec.interpreters_socket(),
+            key: key.clone(),
+            runtime_version: self.spec.runtime_version.clone(),
             conf,
-            repl_dir: &repl_dir.to_string_lossy(),
+            repl_dir,
         })?;
         let log = process::open_log(&self.spec.folder.join(child.log()))?;
         let mut process = process::spawn(command, &self.mark, &self.spec.folder, log)?;
@@ -132,7 +134,8 @@ impl Driver {
                 let _ = exits.send((child, status)).await;
             }
         });
-        Ok(Process { group, hold, watch })
+        let doom = Some((Instant::now() + START_DEADLINE, format!("it was not ready within {START_DEADLINE:?}")));
+        Ok(Process { group, doom, killed_because: None, hold, watch })
     }
 
     pub(super) fn jvm_said(&mut self, said: Control<FromJvm>) {
@@ -140,6 +143,9 @@ impl Driver {
             Control::Said(FromJvm::SparkReady { spark_version, scala_version, master, app_id, ui_url }) => {
                 tracing::info!("Spark {spark_version} is up on {master}");
                 self.children.spark_is_up = true;
+                if let Some(jvm) = &mut self.children.jvm {
+                    jvm.doom = None;
+                }
                 self.report(DriverEvent::Ready { spark_version, scala_version, master, app_id, ui_url });
                 self.balance_all();
             }
@@ -153,6 +159,7 @@ impl Driver {
             Control::Closed(reason) => {
                 tracing::warn!("the JVM: {reason}");
                 self.children.jvm_control = None;
+                doom(self.children.jvm.as_mut(), reason);
             }
         }
     }
@@ -161,26 +168,32 @@ impl Driver {
         match said {
             Control::Said(FromPythonParent::Exited { interpreter, status, signal }) => {
                 let how = process::words_of(status, signal);
-                self.lose(interpreter, &format!("the Python process ended: {how}"));
+                self.process_ended(interpreter, format!("the Python process ended: {how}"));
             }
             Control::Closed(reason) => {
                 tracing::warn!("the Python parent: {reason}");
                 self.children.python_control = None;
+                doom(self.children.python.as_mut(), reason);
             }
         }
     }
 
     pub(super) fn child_exited(&mut self, child: Child, status: ExitStatus) {
         let log = process::last_lines(&self.spec.folder.join(child.log()), LOG_LINES);
-        let how = process::words(status);
+        let process = match child {
+            Child::Jvm => self.children.jvm.take(),
+            Child::Python => self.children.python.take(),
+        };
+        let promise = if child == Child::Jvm { Promise::Jvm } else { Promise::Python };
+        self.expected.retain(|_, expected| expected.promise != promise);
+        let how = process.and_then(|process| process.killed_because).unwrap_or_else(|| process::words(status));
         tracing::warn!("{child:?} ended: {how}");
         match child {
             Child::Jvm => {
-                self.children.jvm = None;
+                self.children.jvm_control = None;
                 self.fail(format!("Spark's JVM ended: {how}; the last lines of its log:\n{log}"));
             }
             Child::Python => {
-                self.children.python = None;
                 self.children.python_control = None;
                 self.lose_all_python(&format!("the parent of the Python processes ended: {how}"));
                 if self.ending.is_none() {
@@ -196,10 +209,13 @@ impl Driver {
         self.balance_all();
     }
 
-    pub(super) fn check_spark_deadline(&mut self, now: Instant) {
-        let late = self.children.spark_deadline.is_some_and(|deadline| now >= deadline);
-        if late && !self.children.spark_is_up && self.ending.is_none() {
-            self.fail(format!("Spark did not come up within {SPARK_DEADLINE:?}"));
+    /// Kills children that do not do what is expected of them. Their exit is heard of like any other.
+    pub(super) fn check_children(&mut self, now: Instant) {
+        for process in [&mut self.children.jvm, &mut self.children.python].into_iter().flatten() {
+            if let Some((_, reason)) = process.doom.take_if(|(deadline, _)| now >= *deadline) {
+                process.killed_because = Some(reason);
+                process::signal_group(process.group, Signal::SIGKILL);
+            }
         }
     }
 
@@ -210,7 +226,6 @@ impl Driver {
         }
         tracing::error!("{reason}");
         self.children.spark_is_up = false;
-        self.children.spark_reason = Some(reason.clone());
         self.ending = Some(Instant::now());
         self.report(DriverEvent::Failed { reason });
         self.contexts.clear();
@@ -224,9 +239,21 @@ impl Driver {
     pub(super) async fn end_children(&mut self) {
         self.children.jvm_control = None;
         self.children.python_control = None;
-        for process in [self.children.python.take(), self.children.jvm.take()].into_iter().flatten() {
-            process.end().await;
-        }
+        let (python, jvm) = (self.children.python.take(), self.children.jvm.take());
+        tokio::join!(end(python), end(jvm));
+    }
+}
+
+/// A child whose control connection ended is to end too.
+fn doom(process: Option<&mut Process>, reason: String) {
+    if let Some(process) = process {
+        process.doom = Some((Instant::now() + HALT_DEADLINE, reason));
+    }
+}
+
+async fn end(process: Option<Process>) {
+    if let Some(process) = process {
+        process.end().await;
     }
 }
 

@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use firesteel_api::results::Results;
 use firesteel_api::{CommandId, ContextId, Language};
+use firesteel_model::queue::{Cancel, Pushed};
 
-use crate::context::{Accepted, Cancelling, Context, Queued, Running};
+use crate::context::{Cancelling, Context, Run, Source};
 use crate::driver::Driver;
 use crate::interpreter::Ended;
-use crate::protocol::interpreters::ToJvm;
+use crate::protocol::interpreters::{InterpreterId, ToJvm};
 use crate::protocol::link::DriverEvent;
 
 /// How often a command that was cancelled is interrupted again until it has stopped.
-const INTERRUPT_EVERY: Duration = Duration::from_millis(500);
+const INTERRUPT_EVERY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 500 });
 
 /// How long a cancelled command may go on before its interpreter is given up.
-const CANCEL_DEADLINE: Duration = Duration::from_secs(15);
+const CANCEL_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 15 });
 
 impl Driver {
     pub(super) fn open(&mut self, id: ContextId, language: Language) {
@@ -34,13 +35,13 @@ impl Driver {
         };
         self.spares.leave(id);
         for interpreter in context.interpreters.values() {
-            if context.running.as_ref().is_some_and(|running| running.interpreter == *interpreter) {
+            if context.run.as_ref().is_some_and(|run| run.interpreter == *interpreter) {
                 self.interrupt(*interpreter, id);
             }
             self.discard(*interpreter);
         }
         if let Some(jvm) = &self.children.jvm_control {
-            let _ = jvm.try_send(ToJvm::CloseContext { context: id });
+            jvm.ask(ToJvm::CloseContext { context: id });
         }
         self.balance_all();
     }
@@ -51,19 +52,16 @@ impl Driver {
         command: CommandId,
         sequence: u64,
         language: Language,
-        source: Bytes,
+        text: Bytes,
     ) {
         let Some(context) = self.contexts.get_mut(&id) else {
             let reason = "its context is not known to the driver any more".to_owned();
             return self.report(DriverEvent::Lost { context: id, command, reason });
         };
-        match context.accept(sequence, Queued { command, language, source }) {
-            Accepted::Queued => self.pump(id),
-            Accepted::Seen => {}
-            Accepted::Full => {
-                let reason = "the context's queue is full".to_owned();
-                self.report(DriverEvent::Lost { context: id, command, reason });
-            }
+        match context.queue.push(sequence, command, Source { language, text }) {
+            Ok(Pushed::Waiting) => self.pump(id),
+            Ok(Pushed::Repeated) => {}
+            Err(refused) => self.report(DriverEvent::Lost { context: id, command, reason: refused.to_string() }),
         }
     }
 
@@ -88,29 +86,34 @@ impl Driver {
             match context.interpreters.get(&language).copied() {
                 Some(interpreter) if self.is_idle(interpreter) => self.start_next(id, interpreter),
                 Some(_) => return,
-                None => {
-                    self.spares.want(language, id);
-                    return self.balance(language);
-                }
+                None => match self.unavailable(language) {
+                    Some(reason) => self.next_cannot_run(id, language, &reason),
+                    None => {
+                        self.spares.want(language, id);
+                        return self.balance(language);
+                    }
+                },
             }
         }
     }
 
-    fn start_next(&mut self, id: ContextId, interpreter: crate::protocol::interpreters::InterpreterId) {
-        let Some(queued) = self.contexts.get_mut(&id).and_then(Context::pop) else {
+    fn start_next(&mut self, id: ContextId, interpreter: InterpreterId) {
+        let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let command = queued.command;
+        let Some((command, source)) = context.queue.start_next() else {
+            return;
+        };
+        let refusal = refused(&source.text);
+        match &refusal {
+            Some(_) => drop(context.queue.ended(command)),
+            None => context.run = Some(Run { interpreter, cancel: None }),
+        }
         self.report(DriverEvent::Started { context: id, command });
-        if let Some(refusal) = refused(&queued.source) {
+        if let Some(refusal) = refusal {
             let payload = Bytes::from(refusal.as_json().to_owned());
             self.events.push(DriverEvent::Finished { context: id, command }, Some(payload));
-            return;
-        }
-        if let Some(context) = self.contexts.get_mut(&id) {
-            context.running = Some(Running { command, interpreter, cancel: None });
-        }
-        if !self.start_on(interpreter, command, queued.source) {
+        } else if !self.start_on(interpreter, command, source.text) {
             self.lose(interpreter, "its connection is gone");
         }
     }
@@ -133,16 +136,19 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let reason = format!("the {language} interpreter cannot be had: {reason}");
         if !context.announced {
-            self.report(DriverEvent::ContextFailed { context: id, reason });
+            self.report(DriverEvent::ContextFailed { context: id, reason: cannot_be_had(language, reason) });
             return self.close(id);
         }
         if context.next_language() == Some(language) {
-            if let Some(queued) = context.pop() {
-                self.report(DriverEvent::Lost { context: id, command: queued.command, reason });
-            }
+            self.next_cannot_run(id, language, reason);
             self.pump(id);
+        }
+    }
+
+    fn next_cannot_run(&mut self, id: ContextId, language: Language, reason: &str) {
+        if let Some(command) = self.contexts.get_mut(&id).and_then(Context::drop_next) {
+            self.report(DriverEvent::Lost { context: id, command, reason: cannot_be_had(language, reason) });
         }
     }
 
@@ -150,7 +156,7 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        if context.running.take_if(|running| running.command == command).is_none() {
+        if context.ended(command).is_none() {
             return;
         }
         match ended {
@@ -164,10 +170,10 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let Some(running) = context.running.take_if(|running| running.command == command) else {
+        let Some(run) = context.ended(command) else {
             return;
         };
-        if running.cancel.is_some() {
+        if run.cancel.is_some() {
             // It was to stop, and it has.
             self.report(DriverEvent::Cancelled { context: id, command });
         } else {
@@ -184,25 +190,26 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        if context.remove(command).is_some() {
-            return self.report(DriverEvent::Cancelled { context: id, command });
-        }
-        let now = Instant::now();
-        if let Some(running) = context.running.as_mut().filter(|running| running.command == command) {
-            let interpreter = running.interpreter;
-            running.cancel.get_or_insert(Cancelling { since: now, asked_last: now });
-            self.interrupt(interpreter, id);
+        match (context.queue.cancel(command), context.run.as_mut()) {
+            (Cancel::Dropped(_), _) => self.report(DriverEvent::Cancelled { context: id, command }),
+            (Cancel::Running, Some(run)) => {
+                let (interpreter, now) = (run.interpreter, Instant::now());
+                run.cancel.get_or_insert(Cancelling { since: now, asked_last: now });
+                self.interrupt(interpreter, id);
+            }
+            // It is over, and its event says how.
+            (Cancel::Running | Cancel::Unknown, _) => {}
         }
     }
 
     /// Interrupts cancelled commands again, and gives up interpreters that do not stop.
     pub(super) fn press_cancels(&mut self, now: Instant) {
         for id in self.contexts.keys().copied().collect::<Vec<_>>() {
-            let Some(running) = self.contexts.get_mut(&id).and_then(|context| context.running.as_mut()) else {
+            let Some(run) = self.contexts.get_mut(&id).and_then(|context| context.run.as_mut()) else {
                 continue;
             };
-            let interpreter = running.interpreter;
-            let Some(cancel) = running.cancel.as_mut() else {
+            let interpreter = run.interpreter;
+            let Some(cancel) = run.cancel.as_mut() else {
                 continue;
             };
             if now.duration_since(cancel.since) >= CANCEL_DEADLINE {
@@ -216,21 +223,25 @@ impl Driver {
 
     /// Code that does not stop: its process is killed where it has one of its own; in the JVM, where threads cannot
     /// be killed, the context is given up and says so.
-    fn give_up(&mut self, id: ContextId, interpreter: crate::protocol::interpreters::InterpreterId) {
+    fn give_up(&mut self, id: ContextId, interpreter: InterpreterId) {
         if self.is_process(interpreter) {
             return self.lose(interpreter, "it did not stop when it was interrupted, so its process was killed");
         }
-        let Some(running) = self.contexts.get_mut(&id).and_then(|context| context.running.take()) else {
+        let Some(command) = self.contexts.get(&id).and_then(|context| context.queue.running()) else {
             return;
         };
         let reason = format!(
             "the code did not stop within {CANCEL_DEADLINE:?} of its cancel and may go on inside the JVM; the context \
              is lost, make a new one"
         );
-        self.report(DriverEvent::Lost { context: id, command: running.command, reason: reason.clone() });
+        self.report(DriverEvent::Lost { context: id, command, reason: reason.clone() });
         self.report(DriverEvent::ContextFailed { context: id, reason });
         self.close(id);
     }
+}
+
+fn cannot_be_had(language: Language, reason: &str) -> String {
+    format!("the {language} interpreter cannot be had: {reason}")
 }
 
 /// What is refused in every language (reference, section 5.4).

@@ -6,7 +6,7 @@ use firesteel_api::{CommandId, ContextId, Language};
 use nix::sys::signal::Signal;
 use tokio::net::UnixStream;
 
-use crate::control;
+use crate::control::ControlLink;
 use crate::driver::Driver;
 use crate::driver::children::new_key;
 use crate::interpreter::{InterpreterEvent, InterpreterHandle};
@@ -21,7 +21,7 @@ const MAKING_DEADLINE: Duration = Duration::from_secs(180);
 /// How long binding may take.
 const BINDING_DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long the exit of a Python process is awaited after its connection ended.
+/// How long, of the two signs that a Python process has ended, the second is awaited after the first.
 const EXIT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What is said of an interpreter whose connection ended while nothing tells why.
@@ -52,8 +52,27 @@ pub(super) struct Interpreter {
     pipe: Option<Pipe>,
     /// The process group of a Python interpreter.
     pub(super) group: Option<i32>,
-    /// When its connection ended, while its exit is awaited.
-    hung_up: Option<Instant>,
+    /// What is known of its end, once it has begun: it takes nothing more.
+    end: Option<End>,
+}
+
+/// The two signs that a Python process has ended. Its connection may bring a last result and then its end; its parent
+/// tells how it died. Either may come first, and the second is awaited for a moment.
+struct End {
+    since: Instant,
+    hung_up: bool,
+    how: Option<String>,
+}
+
+impl Interpreter {
+    /// Tells whether it is in this phase and alive.
+    fn is(&self, phase: Phase) -> bool {
+        self.phase == phase && self.end.is_none()
+    }
+
+    fn end(&mut self) -> &mut End {
+        self.end.get_or_insert_with(|| End { since: Instant::now(), hung_up: false, how: None })
+    }
 }
 
 /// Where an interpreter stands.
@@ -100,7 +119,7 @@ impl Driver {
             return;
         }
         let count = |phase: Phase| {
-            self.interpreters.values().filter(|other| other.language == language && other.phase == phase).count()
+            self.interpreters.values().filter(|other| other.language == language && other.is(phase)).count()
         };
         let (spares, making) = (count(Phase::Spare), count(Phase::Making));
         for _ in 0..self.spares.missing(language, spares, making, self.spec.spares, Instant::now()) {
@@ -109,7 +128,7 @@ impl Driver {
     }
 
     /// Why a language cannot be had at all, where that is so.
-    fn unavailable(&self, language: Language) -> Option<String> {
+    pub(super) fn unavailable(&self, language: Language) -> Option<String> {
         match language {
             Language::Scala | Language::Sql => None,
             Language::Python => self.children.python_failed.clone(),
@@ -119,7 +138,7 @@ impl Driver {
 
     fn spare(&self, language: Language) -> Option<InterpreterId> {
         let mut spares =
-            self.interpreters.iter().filter(|(_, other)| other.language == language && other.phase == Phase::Spare);
+            self.interpreters.iter().filter(|(_, other)| other.language == language && other.is(Phase::Spare));
         spares.next().map(|(id, _)| *id)
     }
 
@@ -133,18 +152,17 @@ impl Driver {
         };
         self.interpreters_made += 1;
         let id = InterpreterId(self.interpreters_made);
+        let key = new_key();
         let ask = match language {
             Language::Python => ToJvm::Gateway { interpreter: id },
-            _ => {
-                let key = new_key();
-                let until = Some(Instant::now() + MAKING_DEADLINE);
-                self.expected.insert(key.clone(), Expected { promise: Promise::Interpreter(id), until });
-                ToJvm::Open { interpreter: id, language, key }
-            }
+            _ => ToJvm::Open { interpreter: id, language, key: key.clone() },
         };
-        if jvm.try_send(ask).is_err() {
+        if !jvm.ask(ask) {
             // The JVM is gone or far behind; the next tick tries again.
             return;
+        }
+        if language != Language::Python {
+            self.expect(key, id);
         }
         let interpreter = Interpreter {
             language,
@@ -153,9 +171,14 @@ impl Driver {
             handle: None,
             pipe: None,
             group: None,
-            hung_up: None,
+            end: None,
         };
         self.interpreters.insert(id, interpreter);
+    }
+
+    fn expect(&mut self, key: String, id: InterpreterId) {
+        let until = Some(Instant::now() + MAKING_DEADLINE);
+        self.expected.insert(key, Expected { promise: Promise::Interpreter(id), until });
     }
 
     /// The JVM listens for a Python interpreter: it can be forked.
@@ -171,12 +194,11 @@ impl Driver {
             }
         }
         let key = new_key();
-        let until = Some(Instant::now() + MAKING_DEADLINE);
-        self.expected.insert(key.clone(), Expected { promise: Promise::Interpreter(id), until });
+        self.expect(key.clone(), id);
         let output = path.to_string_lossy().into_owned();
         let ask = ToPythonParent::Fork { interpreter: id, key, output, gateway: Gateway { port, token } };
         let parent = self.children.python_control.as_ref();
-        if parent.is_none_or(|parent| parent.try_send(ask).is_err()) {
+        if parent.is_none_or(|parent| !parent.ask(ask)) {
             self.lose(id, "the parent of the Python processes is gone");
         }
     }
@@ -201,12 +223,18 @@ impl Driver {
         let written = nix::unistd::write(&stream, &bytes).is_ok_and(|written| written == bytes.len());
         if !written || !matches!(answer, Answer::Welcome { .. }) {
             tracing::warn!("a connection as {:?} was refused", hello.role);
+            if let Some(Promise::Interpreter(id)) = promised {
+                self.lose(id, "its connection did not fit");
+            }
             return;
         }
         match hello.role {
-            Role::Jvm => self.children.jvm_control = Some(control::control(stream, self.channels.jvm.clone())),
+            Role::Jvm => self.children.jvm_control = Some(ControlLink::start(stream, self.channels.jvm.clone())),
             Role::Python => {
-                self.children.python_control = Some(control::control(stream, self.channels.python.clone()));
+                self.children.python_control = Some(ControlLink::start(stream, self.channels.python.clone()));
+                if let Some(parent) = &mut self.children.python {
+                    parent.doom = None;
+                }
                 self.balance(Language::Python);
             }
             Role::Interpreter { interpreter } => self.interpreter_arrived(interpreter, hello.pid, stream),
@@ -285,10 +313,29 @@ impl Driver {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
             return;
         };
-        if interpreter.language == Language::Python && self.children.python_control.is_some() {
-            interpreter.hung_up = Some(Instant::now());
-        } else {
-            self.lose(id, HUNG_UP);
+        interpreter.end().hung_up = true;
+        let awaited = interpreter.language == Language::Python && self.children.python_control.is_some();
+        self.lose_if_over(id, if awaited { EXIT_DEADLINE } else { Duration::ZERO });
+    }
+
+    /// A Python process has ended. A result that it sent before may still be on its way from its connection, whose end
+    /// is awaited for a moment.
+    pub(super) fn process_ended(&mut self, id: InterpreterId, how: String) {
+        let Some(interpreter) = self.interpreters.get_mut(&id) else {
+            return;
+        };
+        interpreter.end().how = Some(how);
+        let awaited = interpreter.handle.is_some();
+        self.lose_if_over(id, if awaited { EXIT_DEADLINE } else { Duration::ZERO });
+    }
+
+    fn lose_if_over(&mut self, id: InterpreterId, patience: Duration) {
+        let Some(end) = self.interpreters.get_mut(&id).and_then(|interpreter| interpreter.end.as_mut()) else {
+            return;
+        };
+        if (end.hung_up && end.how.is_some()) || end.since.elapsed() >= patience {
+            let reason = end.how.take().unwrap_or_else(|| HUNG_UP.to_owned());
+            self.lose(id, &reason);
         }
     }
 
@@ -297,16 +344,16 @@ impl Driver {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
             return false;
         };
-        let Phase::Idle(context) = interpreter.phase else {
-            return false;
-        };
-        interpreter.phase = Phase::Busy(context, command);
+        if let Phase::Idle(context) = interpreter.phase {
+            interpreter.phase = Phase::Busy(context, command);
+        }
         interpreter.handle.as_ref().is_some_and(|handle| handle.execute(command, source))
     }
 
     /// Tells whether an interpreter waits for a command.
     pub(super) fn is_idle(&self, id: InterpreterId) -> bool {
-        self.interpreters.get(&id).is_some_and(|interpreter| matches!(interpreter.phase, Phase::Idle(_)))
+        let idle = |other: &Interpreter| other.end.is_none() && matches!(other.phase, Phase::Idle(_));
+        self.interpreters.get(&id).is_some_and(idle)
     }
 
     /// Interrupts what an interpreter runs, as its language has it.
@@ -319,7 +366,7 @@ impl Driver {
             process::signal(group, Signal::SIGINT);
         }
         if let Some(jvm) = &self.children.jvm_control {
-            let _ = jvm.try_send(ToJvm::Cancel { context, interpreter: in_jvm.then_some(id) });
+            jvm.ask(ToJvm::Cancel { context, interpreter: in_jvm.then_some(id) });
         }
     }
 
@@ -341,7 +388,7 @@ impl Driver {
             process::signal_group(group, Signal::SIGKILL);
         }
         if let Some(jvm) = &self.children.jvm_control {
-            let _ = jvm.try_send(ToJvm::Forget { interpreter: id });
+            jvm.ask(ToJvm::Forget { interpreter: id });
         }
     }
 
@@ -361,16 +408,24 @@ impl Driver {
                 }
             }
             Phase::Binding(context) => self.context_cannot_have(context, language, reason),
-            Phase::Spare | Phase::Idle(_) => {}
+            Phase::Spare => {}
+            // A command may have come since its end began.
+            Phase::Idle(context) => self.pump(context),
             Phase::Busy(context, command) => self.command_lost(context, command, language, reason),
         }
         self.balance(language);
     }
 
+    /// The parent is gone, and with it every Python interpreter. Who waits for one waits for the next parent.
     pub(super) fn lose_all_python(&mut self, reason: &str) {
-        let python = |(id, other): (&InterpreterId, &Interpreter)| (other.language == Language::Python).then_some(*id);
-        for id in self.interpreters.iter().filter_map(python).collect::<Vec<_>>() {
-            self.lose(id, reason);
+        let python = |(id, other): (&InterpreterId, &Interpreter)| {
+            (other.language == Language::Python).then_some((*id, other.phase))
+        };
+        for (id, phase) in self.interpreters.iter().filter_map(python).collect::<Vec<_>>() {
+            match phase {
+                Phase::Making => self.discard(id),
+                _ => self.lose(id, reason),
+            }
         }
     }
 
@@ -381,7 +436,7 @@ impl Driver {
     }
 
     pub(super) fn check_deadlines(&mut self, now: Instant) {
-        self.check_spark_deadline(now);
+        self.check_children(now);
         self.expected.retain(|_, expected| expected.until.is_none_or(|until| now < until));
         let late = |(id, other): (&InterpreterId, &Interpreter)| {
             let deadline = match other.phase {
@@ -391,11 +446,8 @@ impl Driver {
             };
             (now.duration_since(other.since) >= deadline).then_some((*id, deadline))
         };
-        let silent = |(id, other): (&InterpreterId, &Interpreter)| {
-            other.hung_up.is_some_and(|since| now.duration_since(since) >= EXIT_DEADLINE).then_some(*id)
-        };
-        for id in self.interpreters.iter().filter_map(silent).collect::<Vec<_>>() {
-            self.lose(id, HUNG_UP);
+        for id in self.interpreters.keys().copied().collect::<Vec<_>>() {
+            self.lose_if_over(id, EXIT_DEADLINE);
         }
         for (id, deadline) in self.interpreters.iter().filter_map(late).collect::<Vec<_>>() {
             self.lose(id, &format!("it did not get ready within {deadline:?}"));

@@ -10,6 +10,8 @@
 mod children;
 mod contexts;
 mod interpreters;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
@@ -28,6 +30,7 @@ use crate::control::Control;
 use crate::driver::children::{Child, Children};
 use crate::driver::interpreters::{Expected, Interpreter};
 use crate::events::Events;
+use crate::holder;
 use crate::interpreter::InterpreterEvent;
 use crate::link::{self, Link, LinkEvent, Welcome};
 use crate::listen;
@@ -47,6 +50,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long the server may take to acknowledge the last events of a driver that ends by itself.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// How long a reason may be, in bytes; longer ones lose their end.
+const REASON_BYTES_MAX: usize = 16 << 10;
+
 /// Runs a driver to its end. Must be called on the main thread, in a runtime of that one thread: the children
 /// are tied to the thread that starts them.
 pub async fn run(spec: DriverSpec) -> io::Result<()> {
@@ -54,6 +60,7 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
     let mark = format!("{}-{generation}", spec.cluster);
     listen::private_folder(&spec.folder)?;
     listen::private_folder(&spec.sockets)?;
+    let _held = holder::hold(&spec.folder).await?;
     let link_listener = listen::bind(&spec.link_socket())?;
     let interpreters_listener = listen::bind(&spec.interpreters_socket())?;
     // Written before any child exists: whoever finds this driver dead can find its children by the mark.
@@ -277,13 +284,17 @@ impl Driver {
         ControlFlow::Continue(())
     }
 
-    fn report(&self, what: DriverEvent) {
+    fn report(&self, mut what: DriverEvent) {
+        use DriverEvent::{ContextFailed, Failed, Lost};
+        if let Failed { reason } | ContextFailed { reason, .. } | Lost { reason, .. } = &mut what {
+            reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        }
         self.events.push(what, None);
     }
 
-    /// Ends every child and whatever they left behind, and returns when all are reaped.
+    /// Ends every child and whatever they left behind, and returns when all are reaped. The connection to the server
+    /// stays until then: its end says that nothing is left.
     async fn end(&mut self) {
-        self.link = None;
         self.end_children().await;
         for pid in self.interpreters.values().filter_map(|interpreter| interpreter.group) {
             process::signal_group(pid, Signal::SIGKILL);
@@ -296,5 +307,5 @@ impl Driver {
 }
 
 fn held(context: &Context) -> HeldContext {
-    HeldContext { context: context.id, accepted: context.accepted() }
+    HeldContext { context: context.id, accepted: context.queue.accepted() }
 }

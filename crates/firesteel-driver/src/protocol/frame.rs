@@ -25,6 +25,9 @@ pub struct Message<T> {
     pub payload: Option<Bytes>,
 }
 
+/// Payloads up to this are written together with their head: one call, and one wake-up of the reader.
+const TOGETHER_BYTES_MAX: usize = 32 << 10;
+
 /// Why a connection cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -102,10 +105,13 @@ where
     T: Serialize,
     W: AsyncWrite + Unpin,
 {
-    writer.write_all(&encode(head, payload)?).await?;
-    if let Some(payload) = payload {
-        writer.write_all(payload).await?;
+    let mut bytes = encode(head, payload)?;
+    let mut rest = payload.unwrap_or_default();
+    if rest.len() <= TOGETHER_BYTES_MAX {
+        bytes.extend_from_slice(std::mem::take(&mut rest));
     }
+    writer.write_all(&bytes).await?;
+    writer.write_all(rest).await?;
     writer.flush().await
 }
 

@@ -1,5 +1,8 @@
 //! What the driver and its interpreters say to each other over `interpreters.sock`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use firesteel_api::{CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
 
@@ -31,18 +34,18 @@ impl std::fmt::Display for InterpreterId {
 }
 
 /// The one line of JSON that a child finds on its standard input.
-#[derive(Debug, Serialize)]
-pub struct Launch<'a> {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Launch {
     /// The path of the socket to connect to.
-    pub socket: &'a str,
+    pub socket: PathBuf,
     /// The word to say in its `hello`.
-    pub key: &'a str,
+    pub key: String,
     /// What `DATABRICKS_RUNTIME_VERSION` says.
-    pub runtime_version: &'a str,
+    pub runtime_version: String,
     /// Spark's configuration; empty for a child that is not the JVM.
-    pub conf: &'a std::collections::BTreeMap<String, String>,
+    pub conf: BTreeMap<String, String>,
     /// The folder of the classes that Scala interpreters make.
-    pub repl_dir: &'a str,
+    pub repl_dir: PathBuf,
 }
 
 /// Bounds that an interpreter keeps.
@@ -268,10 +271,10 @@ pub enum FromInterpreter {
         /// What the payload is.
         outcome: Outcome,
         /// A text that stands alone: what was printed is dropped.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         alone: bool,
         /// The interpreter asks to be replaced by a fresh one.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         restart: bool,
     },
 }

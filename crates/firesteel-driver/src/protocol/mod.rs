@@ -7,6 +7,8 @@
 pub mod frame;
 pub mod interpreters;
 pub mod link;
+#[cfg(test)]
+mod tests;
 
 /// The version that the first message of every connection carries.
 pub const VERSION: u32 = 1;

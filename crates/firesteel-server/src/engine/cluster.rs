@@ -17,11 +17,11 @@ use bytes::Bytes;
 use firesteel_api::clusters::ClusterView;
 use firesteel_api::results::Results;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
-use firesteel_driver::process;
 use firesteel_driver::protocol::link::{DriverEvent, ToDriver};
 use firesteel_driver::spec::DriverSpec;
+use firesteel_driver::{kill_holder, process};
 use firesteel_model::{ClusterEvent, ClusterState, CommandState, ContextState};
-use firesteel_store::{Applied, Change, ClusterRecord, Store, StoreError};
+use firesteel_store::{Applied, Change, ClusterRecord, Store};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -49,6 +49,12 @@ const REATTACH_DEADLINE: Duration = Duration::from_secs(5);
 /// How often a connection is tried.
 const CONNECT_EVERY: Duration = Duration::from_millis(20);
 
+/// How long nothing is tried after the store or the link failed under us.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the last words of a driver that has exited are awaited, each.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How long a driver that was asked to end may take: it stops Spark and reaps every child.
 const END_DEADLINE: Duration = Duration::from_secs(40);
 
@@ -60,7 +66,7 @@ const LOG_LINES: usize = 5;
 pub(crate) struct Cluster {
     record: Arc<ClusterRecord>,
     board: Arc<Board>,
-    requests: mpsc::Sender<(Request, Option<oneshot::Sender<Result<(), EngineError>>>)>,
+    requests: mpsc::Sender<(Request, Reply)>,
     state: watch::Receiver<ClusterState>,
 }
 
@@ -167,6 +173,7 @@ pub(crate) fn start(
         state,
         link: None,
         sent: HashMap::new(),
+        applied: 0,
         spec: None,
         inner,
         child: None,
@@ -179,6 +186,9 @@ pub(crate) fn start(
     Cluster { record, board, requests, state: shown }
 }
 
+/// What the task itself meets and gets over; nobody waits for it.
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
 type Reply = Option<oneshot::Sender<Result<(), EngineError>>>;
 
 struct Task {
@@ -190,6 +200,9 @@ struct Task {
     link: Option<Link>,
     /// The highest number that was sent over this link, of each context.
     sent: HashMap<ContextId, u64>,
+    /// The last event of this driver that is in the store.
+    applied: u64,
+    /// What the driver was told; absent when there is none to look after.
     spec: Option<DriverSpec>,
     inner: mpsc::Sender<Inner>,
     /// The driver where it is a child of this process, so that its exit is heard of.
@@ -238,8 +251,11 @@ impl Task {
         mut inner: mpsc::Receiver<Inner>,
         stop: CancellationToken,
     ) {
+        if self.record.state == ClusterState::Terminating {
+            self.end_by = Some(Instant::now() + END_DEADLINE); // an earlier server was stopped over it
+        }
         if self.record.state.has_driver() {
-            self.reattach();
+            self.reattach(Duration::ZERO);
         }
         loop {
             let event = tokio::select! {
@@ -261,11 +277,11 @@ impl Task {
             Event::Stop => return ControlFlow::Break(()),
             Event::Request(Request::Start, reply) => answer(reply, self.launch_asked().await),
             Event::Request(Request::End, reply) => self.end_asked(reply).await,
+            Event::Request(Request::Open { context, language }, _) => self.open(context, language).await,
             Event::Request(request, _) => self.pass_on(request),
             Event::Driver(batch) if batch.is_empty() => {
                 tracing::warn!("the link to the driver ended");
-                self.link = None;
-                self.reattach();
+                self.reattach(Duration::ZERO);
             }
             Event::Driver(batch) => self.reported(batch).await,
             Event::Inner(Inner::Connected(attempt, result)) if attempt == self.attempt => match result {
@@ -297,17 +313,20 @@ impl Task {
         let before = self.state.borrow().clone();
         let after = self.store.cluster_event(&self.record.id, ClusterEvent::StartAsked).await?;
         self.state.send_replace(after);
-        if before.has_driver() && (self.link.is_some() || self.child.is_some()) {
+        if before.has_driver() && self.spec.is_some() {
             return Ok(()); // it is on its way up already
         }
-        self.store.delete_contexts_of(&self.record.id).await?;
+        if let Err(error) = self.store.delete_contexts_of(&self.record.id).await {
+            self.driver_lost("its old contexts could not be deleted".to_owned()).await;
+            return Err(error.into());
+        }
         self.board.clear();
         self.launch().await;
         Ok(())
     }
 
     async fn launch(&mut self) {
-        self.attempt += 1;
+        self.forget_driver();
         let spec = match self.launcher.spec(&self.record) {
             Ok(spec) => spec,
             Err(reason) => return self.driver_lost(reason).await,
@@ -324,7 +343,7 @@ impl Task {
                         }
                     });
                 }
-                self.connect(&spec, LISTEN_DEADLINE, Absent::IsYetToCome);
+                self.connect(&spec, Duration::ZERO, LISTEN_DEADLINE, Absent::IsYetToCome);
                 self.spec = Some(spec);
             }
             Err(error) => self.driver_lost(format!("the driver cannot be started: {error}")).await,
@@ -332,12 +351,17 @@ impl Task {
     }
 
     /// Goes back to a driver that was there before this task, or before its link ended.
-    fn reattach(&mut self) {
+    fn reattach(&mut self, pause: Duration) {
+        self.link = None;
         self.attempt += 1;
         let spec = self.spec.clone().map_or_else(|| self.launcher.spec(&self.record), Ok);
         match spec {
             Ok(spec) => {
-                self.connect(&spec, REATTACH_DEADLINE, Absent::IsGone);
+                // The exit of a child is heard of, and says more than that nobody listens.
+                let absent = if self.child.is_some() { Absent::IsYetToCome } else { Absent::IsGone };
+                // One that was asked to end does not answer any more, and has its own deadline.
+                let left = self.end_by.map(|end_by| end_by.saturating_duration_since(Instant::now()));
+                self.connect(&spec, pause, left.unwrap_or(REATTACH_DEADLINE), absent);
                 self.spec = Some(spec);
             }
             Err(reason) => {
@@ -349,10 +373,11 @@ impl Task {
         }
     }
 
-    fn connect(&self, spec: &DriverSpec, deadline: Duration, absent: Absent) {
+    fn connect(&self, spec: &DriverSpec, pause: Duration, deadline: Duration, absent: Absent) {
         let (inner, attempt) = (self.inner.clone(), self.attempt);
         let (socket, cluster) = (spec.link_socket(), self.record.id.clone());
         tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
             let end = Instant::now() + deadline;
             let result = loop {
                 match Link::connect(&socket, &cluster).await {
@@ -378,18 +403,21 @@ impl Task {
                 }
             }
             Err(error) => {
-                tracing::error!("the store failed while settling with the driver: {error}");
-                self.driver_lost(format!("the store failed: {error}")).await;
+                tracing::error!("the store and the driver could not be settled: {error}");
+                self.reattach(RETRY_PAUSE);
             }
         }
     }
 
     /// Brings the store and the driver to the same view after a connection was made.
-    async fn settle(&mut self, link: &Link) -> Result<(), StoreError> {
+    async fn settle(&mut self, link: &Link) -> Result<(), Trouble> {
         let cluster = &self.record.id;
-        let acked = self.store.begin_generation(cluster, &link.generation).await?;
-        if acked > 0 {
-            link.send(ToDriver::Ack { event: acked }, None);
+        self.applied = self.store.begin_generation(cluster, &link.generation).await?;
+        if self.applied > 0 {
+            push(link, ToDriver::Ack { event: self.applied }, None).await?;
+        }
+        if self.end_by.is_some() {
+            return Ok(()); // it is to end: nothing more is asked of it
         }
         let held: HashMap<ContextId, u64> = link.contexts.iter().map(|held| (held.context, held.accepted)).collect();
         self.sent.clone_from(&held);
@@ -401,7 +429,7 @@ impl Task {
                 _ if held.contains_key(&context.id) => {}
                 // Its `open` was still on its way when the server or the link ended.
                 ContextState::Pending => {
-                    link.send(ToDriver::Open { context: context.id, language: context.language }, None);
+                    push(link, ToDriver::Open { context: context.id, language: context.language }, None).await?;
                 }
                 ContextState::Running => lost.push(Change::ContextFailed {
                     context: context.id,
@@ -409,24 +437,36 @@ impl Task {
                 }),
             }
         }
-        for context in held.keys().filter(|id| !known.iter().any(|record| record.id == **id)) {
-            link.send(ToDriver::Close { context: *context }, None);
+        let live = |id: ContextId| known.iter().any(|record| record.id == id && !record.state.is_over());
+        for context in held.into_keys().filter(|id| !live(*id)) {
+            push(link, ToDriver::Close { context }, None).await?;
         }
-        if !lost.is_empty() {
-            self.store.change(cluster, lost.clone()).await?;
-            lost.iter().for_each(|change| self.board.show(change));
-        }
+        self.find(lost).await?;
+        let mut dropped = Vec::new();
         for command in self.store.open_commands(cluster).await? {
             let (context, id) = (command.context, command.id);
-            if command.sequence > self.sent.get(&context).copied().unwrap_or(0) {
+            let is_new = command.sequence > self.sent.get(&context).copied().unwrap_or(0);
+            if is_new && command.state == CommandState::Cancelling {
+                // The driver never heard of it.
+                dropped.push(Change::CommandCancelled { command: id });
+            } else if is_new {
                 let source = self.store.command_source(context, id).await?.unwrap_or_default();
                 let (sequence, language) = (command.sequence, command.language);
-                link.send(ToDriver::Execute { context, command: id, sequence, language }, Some(source.into()));
+                let execute = ToDriver::Execute { context, command: id, sequence, language };
+                push(link, execute, Some(source.into())).await?;
                 self.sent.insert(context, sequence);
+            } else if command.state == CommandState::Cancelling {
+                push(link, ToDriver::Cancel { context, command: id }, None).await?;
             }
-            if command.state == CommandState::Cancelling {
-                link.send(ToDriver::Cancel { context, command: id }, None);
-            }
+        }
+        self.find(dropped).await
+    }
+
+    /// Stores and shows what was found out without the driver's word.
+    async fn find(&self, changes: Vec<Change>) -> Result<(), Trouble> {
+        if !changes.is_empty() {
+            self.store.change(&self.record.id, changes.clone()).await?;
+            changes.iter().for_each(|change| self.board.show(change));
         }
         Ok(())
     }
@@ -434,7 +474,7 @@ impl Task {
     async fn exited(&mut self, status: ExitStatus) {
         // What it reported before its end is read first: it says more than the exit does.
         while let Some(link) = self.link.as_mut() {
-            let batch = link.events(BATCH_MAX).await;
+            let batch = tokio::time::timeout(LAST_WORDS, link.events(BATCH_MAX)).await.unwrap_or_default();
             if batch.is_empty() {
                 self.link = None;
             } else {
@@ -452,8 +492,7 @@ impl Task {
 
     /// There is no driver any more, whether that was asked for or not.
     async fn driver_lost(&mut self, reason: String) {
-        self.link = None;
-        self.attempt += 1;
+        self.forget_driver();
         if let Some(spec) = self.spec.take() {
             self.sweep(&spec);
         }
@@ -497,15 +536,27 @@ impl Task {
     }
 
     async fn end_by_force(&mut self) {
-        if let Some(link) = &self.link {
-            tracing::warn!("the driver did not end within {END_DEADLINE:?}; it is killed");
-            process::signal(link.pid, Signal::SIGKILL);
-        }
+        tracing::warn!("the driver did not end within {END_DEADLINE:?}; it is killed");
         self.driver_lost("the driver did not end when it was asked to".to_owned()).await;
     }
 
-    /// Kills what an earlier driver of this cluster may have left behind.
+    /// Ends what this task has with a driver, if there is one. Nothing is heard of it after this.
+    fn forget_driver(&mut self) {
+        self.attempt += 1;
+        self.link = None;
+        self.killed_because = None;
+        if let Some(child) = self.child.take() {
+            process::signal(child.pid, Signal::SIGKILL);
+        }
+    }
+
+    /// Kills an earlier driver of this cluster and what it may have left behind.
     fn sweep(&self, spec: &DriverSpec) {
+        match kill_holder(&spec.folder) {
+            Ok(true) => tracing::warn!("killed a driver that did not answer"),
+            Ok(false) => {}
+            Err(error) => tracing::error!("cannot tell whether a driver is left: {error}"),
+        }
         let mark = spec.folder.join("mark");
         if let Ok(found) = std::fs::read_to_string(&mark) {
             let count = process::sweep(&found);
@@ -521,16 +572,16 @@ impl Task {
     async fn reported(&mut self, batch: Vec<Arrived>) {
         let Some(last) = batch.last().map(|arrived| arrived.number) else { return };
         let Some(generation) = self.link.as_ref().map(|link| link.generation.clone()) else { return };
-        let changes: Vec<Change> = batch.into_iter().map(change).collect();
+        // A driver sends again what was not acknowledged, some of which may be in the store.
+        let new = batch.into_iter().filter(|arrived| arrived.number > self.applied);
+        let changes: Vec<Change> = new.map(change).collect();
         match self.store.apply(&self.record.id, &generation, last, changes.clone()).await {
-            Ok(Applied::Now | Applied::Before) => {}
-            Ok(Applied::OtherGeneration) => return,
+            Ok(Applied::Now | Applied::Before) => self.applied = self.applied.max(last),
+            // Not acknowledged: the driver keeps them, and a new link brings them again.
+            Ok(Applied::OtherGeneration) => return self.reattach(RETRY_PAUSE),
             Err(error) => {
-                // Not acknowledged: the driver keeps them, and a new link brings them again.
                 tracing::error!("events could not be stored: {error}");
-                self.link = None;
-                tokio::time::sleep(CONNECT_EVERY).await;
-                return self.reattach();
+                return self.reattach(RETRY_PAUSE);
             }
         }
         for change in &changes {
@@ -557,23 +608,38 @@ impl Task {
 
     // ---- what users ask ----
 
+    async fn open(&mut self, context: ContextId, language: Language) {
+        let state = self.state.borrow().clone();
+        let outcome = match state {
+            // The cluster was lost or ended while the context was stored: nobody else would tell it.
+            ClusterState::Error { reason } => self.find(vec![Change::ContextFailed { context, reason }]).await,
+            state if !state.has_driver() || !self.board.has(context) => {
+                self.board.remove(context);
+                self.store.delete_context(&self.record.id, context).await.map(drop).map_err(Trouble::from)
+            }
+            _ => return self.send(ToDriver::Open { context, language }, None),
+        };
+        if let Err(error) = outcome {
+            tracing::error!(context.id = %context, "the end of context `{context}` could not be stored: {error}");
+        }
+    }
+
     fn pass_on(&mut self, request: Request) {
         match request {
-            Request::Open { context, language } => self.send(ToDriver::Open { context, language }, None),
             Request::Close { context } => {
                 self.sent.remove(&context);
                 self.send(ToDriver::Close { context }, None);
             }
             Request::Cancel { context, command } => self.send(ToDriver::Cancel { context, command }, None),
             Request::Execute { context, command, sequence, language, source } => {
-                let sent = self.sent.entry(context).or_default();
+                let sent = self.sent.get(&context).copied().unwrap_or(0);
                 // A new link has sent it already, out of the store.
-                if self.link.is_some() && sequence > *sent {
-                    *sent = sequence;
+                if self.link.is_some() && sequence > sent {
+                    self.sent.insert(context, sequence);
                     self.send(ToDriver::Execute { context, command, sequence, language }, Some(source));
                 }
             }
-            Request::Start | Request::End => {}
+            Request::Start | Request::End | Request::Open { .. } => {}
         }
     }
 
@@ -581,9 +647,15 @@ impl Task {
         let Some(link) = &self.link else { return };
         if !link.send(message, payload) {
             tracing::warn!("the driver does not read its link; connecting again");
-            self.link = None;
-            self.reattach();
+            self.reattach(Duration::ZERO);
         }
+    }
+}
+
+async fn push(link: &Link, message: ToDriver, payload: Option<Bytes>) -> Result<(), Trouble> {
+    match link.push(message, payload).await {
+        true => Ok(()),
+        false => Err("the driver does not read its link".into()),
     }
 }
 

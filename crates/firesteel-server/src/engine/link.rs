@@ -16,6 +16,9 @@ use tokio::sync::mpsc;
 /// How long a driver may take to answer `hello`.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a driver may read nothing while there is something to read.
+const READ_DEADLINE: Duration = Duration::from_secs(10);
+
 /// How many messages to a driver may wait to be written.
 const OUT_MAX: usize = 4096;
 
@@ -88,6 +91,12 @@ impl Link {
     /// Sends a message; false when the driver is gone or does not read.
     pub(crate) fn send(&self, message: ToDriver, payload: Option<Bytes>) -> bool {
         self.out.try_send((message, payload)).is_ok()
+    }
+
+    /// Sends a message, waiting for room; false when the driver is gone or does not read.
+    pub(crate) async fn push(&self, message: ToDriver, payload: Option<Bytes>) -> bool {
+        let sent = tokio::time::timeout(READ_DEADLINE, self.out.send((message, payload))).await;
+        matches!(sent, Ok(Ok(())))
     }
 
     /// Waits for events and returns all that have come, at most `max`; none at the connection's end. Cancel-safe.

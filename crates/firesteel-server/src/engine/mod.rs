@@ -151,8 +151,11 @@ impl Engine {
     pub async fn destroy_context(&self, cluster: &str, context: &str) -> Result<ContextId, EngineError> {
         let cluster = self.find(cluster)?;
         let id = cluster.context_id(context)?;
+        let unknown = || EngineError::UnknownContext(context.to_owned());
+        // In turn with `execute`: the driver hears nothing of a context after its end.
+        let _turn = cluster.board().turn(id).ok_or_else(unknown)?.lock_owned().await;
         if !self.0.store.delete_context(cluster.id(), id).await? {
-            return Err(EngineError::UnknownContext(context.to_owned()));
+            return Err(unknown());
         }
         cluster.board().remove(id);
         cluster.tell(Request::Close { context: id }).await?;

@@ -84,7 +84,7 @@ async fn make(
     check_room(folder, installed(folder).map_or(MAKE_BYTES, |_| PACKAGES_BYTES))?;
     let interpreter = environment::ensure(folder, &lock, python, around, ui).await?;
 
-    let step = ui.step(format!("installing Spark {}, a download of about 450 MB", packages.spark_version));
+    let step = ui.step(format!("installing Spark {} (about 450 MB)", packages.spark_version));
     pip::install(folder, &lock, pip::What::Package(&packages.spark()), &step).await?;
     step.done();
     let home = installed(folder).ok_or_else(|| RuntimeError::NotSpark {

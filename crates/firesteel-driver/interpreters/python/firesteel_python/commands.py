@@ -67,12 +67,17 @@ class Commands:
         if isinstance(error, RestartPython):
             return outcomes.text("", restart=True)
         if GATE.asked or (self._spark is not None and self._spark.was_cancelled(error)):
-            return outcomes.cancelled()
+            return self._cancelled()
         # The texts come from the user's classes and from the JVM: they may hang and be interrupted too.
         outcome, failed = GATE.run(outcomes.failure, error)
         if failed is None:
             return outcome
-        return outcomes.cancelled() if GATE.asked else outcomes.plain_failure(error)
+        return self._cancelled() if GATE.asked else outcomes.plain_failure(error)
+
+    def _cancelled(self):
+        if self._spark is not None:
+            self._spark.cancel_jobs()
+        return outcomes.cancelled()
 
     def _run(self, source, name):
         cell = self._compiler.compile(source, name)

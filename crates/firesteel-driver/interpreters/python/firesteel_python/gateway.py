@@ -127,10 +127,7 @@ class Client(JavaClient):
     def _cancel_until(self, stop):
         # More than once: a job that was only being planned is not there to be cancelled yet.
         while self.cancel_jobs is not None and not stop.is_set():
-            try:
-                self.cancel_jobs()
-            except Exception:
-                return
+            self.cancel_jobs()
             stop.wait(CANCEL_AGAIN_SECONDS)
 
 

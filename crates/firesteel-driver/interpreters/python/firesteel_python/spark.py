@@ -8,6 +8,7 @@ import functools
 import logging
 import re
 import sys
+import threading
 import warnings
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from pyspark.sql.functions import udf
 from . import gateway
 
 IDLE_POLL_SECONDS = 3600
+CANCEL_SECONDS = 2
 FINALIZER_SLEEP_SECONDS = 5
 
 
@@ -79,6 +81,15 @@ class Spark:
             return False
         return "cancelled" in text and re.search(rf"\b{self._group}\b", text) is not None
 
+    def cancel_jobs(self):
+        """Cancels what the context's Spark jobs still do. Those of a `toPandas`, say, do not end with the Python call.
+
+        The next command's jobs are queued behind the cancellation, so they are safe from it.
+        """
+        canceller = threading.Thread(target=self._cancel_jobs, daemon=True)
+        canceller.start()
+        canceller.join(CANCEL_SECONDS)
+
     def _wrap(self, jsession):
         # pyspark would make the first session of a process the JVM's default one, which is not this context's to set.
         SparkSession._instantiatedSession = SimpleNamespace(_sc=self._sc)
@@ -96,9 +107,12 @@ class Spark:
         return of_jvm(self._sc._jvm) if of_jvm is not None else self._sc._jvm.SparkSession
 
     def _cancel_jobs(self):
-        self._sc._jsc.sc().cancelJobGroup(self._group)
-        if self._users_group is not None:
-            self._sc._jsc.sc().cancelJobGroup(self._users_group)
+        try:
+            self._sc._jsc.cancelJobGroup(self._group)
+            if self._users_group is not None:
+                self._sc._jsc.cancelJobGroup(self._users_group)
+        except Exception:
+            pass  # the gateway is gone; the driver cancels through the JVM as well
 
     def _watch_job_groups(self):
         # Jobs in a group of the user's own must stop with the command too.

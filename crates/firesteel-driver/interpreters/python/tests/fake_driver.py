@@ -15,7 +15,7 @@ import time
 
 PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "firesteel_python")
 LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000}
-SECONDS_MAX = 60
+SECONDS_MAX = 30
 
 
 class Lost(Exception):
@@ -140,19 +140,21 @@ class Interpreter:
         self.peer, hello = driver.welcome(key)
         assert hello["role"] == "interpreter" and hello["interpreter"] == name, hello
         self.pid = hello["pid"]
+        self.commands = 0
 
     def bind(self, context):
         self.peer.send({"type": "bind", "context": context})
         message, _ = self.peer.receive()
         assert message == {"type": "bound"}, message
 
-    def send(self, source, command="c"):
+    def send(self, source):
         self.drain()
+        self.commands += 1
         self.printed.clear()
         payload = source if isinstance(source, bytes) else source.encode()
-        self.peer.send({"type": "execute", "command": command}, payload)
+        self.peer.send({"type": "execute", "command": str(self.commands)}, payload)
 
-    def answer(self, command="c"):
+    def answer(self):
         """Reads what is printed while waiting for `done`."""
         while True:
             ready, _, _ = select.select([self.peer.link, self.output], [], [], SECONDS_MAX)
@@ -163,7 +165,7 @@ class Interpreter:
                 break
         message, payload = self.peer.receive()
         self.drain()
-        assert message["type"] == "done" and message["command"] == command, message
+        assert message["type"] == "done" and message["command"] == str(self.commands), message
         return Done(message, payload, self.printed.decode(errors="replace"))
 
     def run(self, source):

@@ -17,12 +17,14 @@ class Spark(unittest.TestCase):
     def setUpClass(cls):
         cls.jvm = stand_in()
         cls.driver = Driver()
-        cls.python = cls.driver.context(cls.jvm.gateway(), "7")
 
     @classmethod
     def tearDownClass(cls):
-        cls.python.close()
         cls.driver.end()
+
+    def setUp(self):
+        self.python = self.driver.context(self.jvm.gateway(), "7")
+        self.addCleanup(self.python.close)
 
     def text(self, source):
         return self.python.run(source).text
@@ -118,6 +120,13 @@ class Spark(unittest.TestCase):
 
     # Interrupts
 
+    def idle(self):
+        """Whether no job runs; Spark hears of an end a moment after it."""
+        deadline = time.monotonic() + 2
+        while (jobs := self.jvm.ask("jobs")) != "0" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return jobs == "0"
+
     def cancel(self, source, delay, by_jvm):
         self.python.send(f"print('started', flush=True)\n{source}")
         self.python.wait_for_output("started")
@@ -129,7 +138,7 @@ class Spark(unittest.TestCase):
         done = self.python.answer()
         self.assertEqual(done.outcome, "cancelled", (source, done.payload, done.printed))
         self.assertLess(time.monotonic() - asked, 6)
-        self.assertEqual(self.jvm.ask("jobs"), "0")
+        self.assertTrue(self.idle())
         self.assertEqual(self.text("spark.range(5).count()"), "5")
         self.assertEqual(self.text("sc.getLocalProperty('spark.jobGroup.id')"), "'firesteel-7'")
 
@@ -149,7 +158,7 @@ class Spark(unittest.TestCase):
         time.sleep(0.5)
         other.interrupt()
         self.assertEqual(other.answer().outcome, "cancelled")
-        self.assertEqual(self.jvm.ask("jobs"), "0")
+        self.assertTrue(self.idle())
         other.close()
 
     def test_a_job_cancelled_by_its_group_alone(self):

@@ -1,0 +1,154 @@
+//! The sample frames of `tests/frames/`, which the tests of every side read: each parses into its type and comes back the
+//! same, and every message has one.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::protocol::frame;
+use crate::protocol::interpreters::{
+    Answer, FromInterpreter, FromJvm, FromPythonParent, Hello, Launch, Outcome, Role, ToInterpreter, ToJvm,
+    ToPythonParent,
+};
+use crate::protocol::link::{DriverEvent, FromDriver, ToDriver};
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/frames").join(name)
+}
+
+fn samples(name: &str) -> Vec<(String, Value)> {
+    let entries = std::fs::read_dir(folder(name)).unwrap();
+    let sample = |path: PathBuf| {
+        let json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), json)
+    };
+    entries.map(|entry| sample(entry.unwrap().path())).collect()
+}
+
+/// Reads every sample of a folder as `T`, writes it again and compares; and checks that together they are all of
+/// `kinds`. `kind` is an exhaustive match, so that a new message does not compile before it is named there.
+#[track_caller]
+fn check<T: DeserializeOwned + Serialize>(name: &str, kind: fn(&T) -> &'static str, kinds: &[&str]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut seen = BTreeSet::new();
+    for (file, json) in samples(name) {
+        let payload = (json["payload"] == Value::Bool(true)).then_some(&b"bulk"[..]);
+        let mut bytes = Vec::new();
+        runtime.block_on(frame::write(&mut bytes, &json_head(&json), payload)).unwrap();
+        let message = runtime.block_on(frame::read::<T, _>(&mut &bytes[..])).unwrap().unwrap();
+        assert_eq!(message.payload.as_deref(), payload, "{name}/{file}");
+        let again = frame::encode(&message.head, payload).unwrap();
+        let length = u32::from_be_bytes(again[..4].try_into().unwrap()) as usize;
+        let again: Value = serde_json::from_slice(&again[4..4 + length]).unwrap();
+        assert_eq!(again, json, "{name}/{file}");
+        let kind = kind(&message.head);
+        assert!(file.starts_with(kind), "{name}/{file} is a {kind}");
+        seen.insert(kind);
+    }
+    assert_eq!(seen, kinds.iter().copied().collect(), "{name}");
+}
+
+fn json_head(json: &Value) -> Value {
+    let mut head = json.clone();
+    head.as_object_mut().unwrap().remove("payload");
+    head
+}
+
+/// One folder of samples: a test, with the kind of every variant.
+macro_rules! samples {
+    ($test:ident, $folder:literal, $type:ty, $($pattern:pat => $kind:literal),+ $(,)?) => {
+        #[test]
+        fn $test() {
+            check::<$type>($folder, |message| match message { $($pattern => $kind),+ }, &[$($kind),+]);
+        }
+    };
+}
+
+samples!(what_the_server_says, "server_to_driver", ToDriver,
+    ToDriver::Hello { .. } => "hello",
+    ToDriver::Open { .. } => "open",
+    ToDriver::Execute { .. } => "execute",
+    ToDriver::Cancel { .. } => "cancel",
+    ToDriver::Close { .. } => "close",
+    ToDriver::Ack { .. } => "ack",
+    ToDriver::Stop {} => "stop",
+);
+
+samples!(what_the_driver_tells_the_server, "driver_to_server", FromDriver,
+    FromDriver::Welcome { .. } => "welcome",
+    FromDriver::Refused { .. } => "refused",
+    FromDriver::Event { what: DriverEvent::Ready { .. }, .. } => "event_ready",
+    FromDriver::Event { what: DriverEvent::Failed { .. }, .. } => "event_failed",
+    FromDriver::Event { what: DriverEvent::ContextRunning { .. }, .. } => "event_context_running",
+    FromDriver::Event { what: DriverEvent::ContextFailed { .. }, .. } => "event_context_failed",
+    FromDriver::Event { what: DriverEvent::Started { .. }, .. } => "event_started",
+    FromDriver::Event { what: DriverEvent::Finished { .. }, .. } => "event_finished",
+    FromDriver::Event { what: DriverEvent::Cancelled { .. }, .. } => "event_cancelled",
+    FromDriver::Event { what: DriverEvent::Lost { .. }, .. } => "event_lost",
+);
+
+samples!(how_peers_say_hello, "hello", Hello,
+    Hello { role: Role::Jvm, .. } => "jvm",
+    Hello { role: Role::Python, .. } => "python",
+    Hello { role: Role::Interpreter { .. }, .. } => "interpreter",
+);
+
+samples!(how_the_driver_answers_a_hello, "answer", Answer,
+    Answer::Welcome { .. } => "welcome",
+    Answer::Refused { .. } => "refused",
+);
+
+samples!(what_the_jvm_is_asked, "driver_to_jvm", ToJvm,
+    ToJvm::Open { .. } => "open",
+    ToJvm::Gateway { .. } => "gateway",
+    ToJvm::Cancel { interpreter: Some(_), .. } => "cancel",
+    ToJvm::Cancel { interpreter: None, .. } => "cancel_python",
+    ToJvm::Forget { .. } => "forget",
+    ToJvm::CloseContext { .. } => "close_context",
+);
+
+samples!(what_the_jvm_says, "jvm_to_driver", FromJvm,
+    FromJvm::SparkReady { .. } => "spark_ready",
+    FromJvm::SparkFailed { .. } => "spark_failed",
+    FromJvm::SparkStopped { .. } => "spark_stopped",
+    FromJvm::OpenFailed { .. } => "open_failed",
+    FromJvm::GatewayReady { .. } => "gateway_ready",
+);
+
+samples!(what_the_python_parent_is_asked, "driver_to_python", ToPythonParent,
+    ToPythonParent::Fork { .. } => "fork",
+);
+
+samples!(what_the_python_parent_says, "python_to_driver", FromPythonParent,
+    FromPythonParent::Exited { signal: None, .. } => "exited",
+    FromPythonParent::Exited { signal: Some(_), .. } => "exited_by_signal",
+);
+
+samples!(what_an_interpreter_is_asked, "driver_to_interpreter", ToInterpreter,
+    ToInterpreter::Bind { .. } => "bind",
+    ToInterpreter::Execute { .. } => "execute",
+);
+
+samples!(what_an_interpreter_says, "interpreter_to_driver", FromInterpreter,
+    FromInterpreter::Bound {} => "bound",
+    FromInterpreter::BindFailed { .. } => "bind_failed",
+    FromInterpreter::Output {} => "output",
+    FromInterpreter::Done { alone: true, .. } => "done_alone",
+    FromInterpreter::Done { restart: true, .. } => "done_restart",
+    FromInterpreter::Done { outcome: Outcome::Text, .. } => "done_text",
+    FromInterpreter::Done { outcome: Outcome::Table, .. } => "done_table",
+    FromInterpreter::Done { outcome: Outcome::Images, .. } => "done_images",
+    FromInterpreter::Done { outcome: Outcome::Error, .. } => "done_error",
+    FromInterpreter::Done { outcome: Outcome::Cancelled, .. } => "done_cancelled",
+);
+
+#[test]
+fn the_line_on_standard_input() {
+    for (file, json) in samples("launch") {
+        let launch: Launch = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(launch).unwrap(), json, "{file}");
+    }
+}

@@ -1,0 +1,114 @@
+//! The calls that are measured, over one kept connection.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// A client with a connection of its own.
+pub(crate) struct Client {
+    /// Everything runs on the thread that asks: no hand-over is measured.
+    runtime: Runtime,
+    http: reqwest::Client,
+    url: String,
+    cluster: String,
+    token: String,
+}
+
+impl Client {
+    /// Makes one that trusts this authority only.
+    pub(crate) fn new(url: &str, cluster: &str, token: &str, authority: &[u8]) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let http = reqwest::Client::builder()
+            .tls_certs_only([reqwest::Certificate::from_pem(authority)?])
+            .no_proxy()
+            // As the clients of this API do; curl and the SDKs of Python and Go speak it with one call at a time.
+            .http1_only()
+            .tcp_nodelay(true)
+            .timeout(Duration::from_secs(120))
+            .build()?;
+        Ok(Self { runtime, http, url: url.to_owned(), cluster: cluster.to_owned(), token: token.to_owned() })
+    }
+
+    /// Creates a context and waits until it is Running; returns its id and how long that took.
+    pub(crate) fn open(&self, language: &str) -> anyhow::Result<(String, Duration)> {
+        let begun = Instant::now();
+        let body = json!({"clusterId": self.cluster, "language": language});
+        let context = id(&self.post("contexts/create", &body)?)?;
+        let query = [("clusterId", self.cluster.as_str()), ("contextId", &context)];
+        loop {
+            let view = self.get("contexts/status", &query)?;
+            match view["status"].as_str() {
+                Some("Running") => return Ok((context, begun.elapsed())),
+                Some("Pending") => {}
+                _ => bail!("the {language} context did not come up: {view}"),
+            }
+        }
+    }
+
+    /// Destroys a context.
+    pub(crate) fn close(&self, context: &str) -> anyhow::Result<()> {
+        self.post("contexts/destroy", &json!({"clusterId": self.cluster, "contextId": context})).map(drop)
+    }
+
+    /// Executes a command and waits for its result; returns that, the command's id, and how long it took.
+    pub(crate) fn execute(&self, context: &str, language: &str, code: &str) -> anyhow::Result<Executed> {
+        let begun = Instant::now();
+        let body = json!({"clusterId": self.cluster, "contextId": context, "language": language, "command": code});
+        let command = id(&self.post("commands/execute", &body)?)?;
+        let accepted = begun.elapsed();
+        loop {
+            let view = self.status(context, &command)?;
+            match view["status"].as_str() {
+                Some("Finished") => {
+                    return Ok(Executed { took: begun.elapsed(), accepted, results: view["results"].clone(), command });
+                }
+                Some("Queued" | "Running") => {}
+                _ => bail!("`{code}` came to no result: {view}"),
+            }
+        }
+    }
+
+    /// Returns a command's status.
+    pub(crate) fn status(&self, context: &str, command: &str) -> anyhow::Result<Value> {
+        let query = [("clusterId", self.cluster.as_str()), ("contextId", context), ("commandId", command)];
+        self.get("commands/status", &query)
+    }
+
+    fn post(&self, call: &str, body: &Value) -> anyhow::Result<Value> {
+        self.ask(self.http.post(format!("{}/api/1.2/{call}", self.url)).json(body))
+    }
+
+    fn get(&self, call: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        self.ask(self.http.get(format!("{}/api/1.2/{call}", self.url)).query(query))
+    }
+
+    fn ask(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        self.runtime.block_on(async {
+            let response = request.bearer_auth(&self.token).send().await?;
+            let (status, body) = (response.status(), response.bytes().await?);
+            if !status.is_success() {
+                bail!("{status}: {}", String::from_utf8_lossy(&body));
+            }
+            Ok(serde_json::from_slice(&body)?)
+        })
+    }
+}
+
+/// A command that was executed.
+pub(crate) struct Executed {
+    /// From before the call to the result in hand.
+    pub(crate) took: Duration,
+    /// From before the call to the command's id in hand.
+    pub(crate) accepted: Duration,
+    /// The results.
+    pub(crate) results: Value,
+    /// The command's id.
+    pub(crate) command: String,
+}
+
+fn id(answer: &Value) -> anyhow::Result<String> {
+    Ok(answer["id"].as_str().with_context(|| format!("no id in {answer}"))?.to_owned())
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask bench`: ours beside the raw thing, in the same run, as one table.
+//!
+//! ```text
+//! machine ─ builds, provisions, says where Spark, Java and Python are
+//!    │
+//!    ├ server    one `firesteel up`, asked by `client` ─┐
+//!    ├ bare      interpreters without a server ─────────┼─ contexts, commands, sdk, startup, memory ─ figures
+//!    └ terminal  `spark-shell` ─────────────────────────┘
+//! ```
+//!
+//! The two sides of a row take turns, so that whatever else the machine does falls on both. Nothing here asserts: a
+//! figure that misses its aim is a row that says so.
+
+mod bare;
+mod client;
+mod commands;
+mod contexts;
+mod figures;
+mod machine;
+mod memory;
+mod output;
+mod processes;
+mod sdk;
+mod server;
+mod startup;
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use self::figures::Table;
+use self::machine::Machine;
+use self::server::Server;
+
+/// Options of `bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// How often each thing is measured
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// How many pairs of `up` and `spark-shell` are started
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pairs: u32,
+    /// Measures only these: memory, contexts, commands, sdk, startup; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+/// What can be measured, in the order it is.
+const PARTS: [&str; 5] = ["memory", "contexts", "commands", "sdk", "startup"];
+
+impl BenchArgs {
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == part)
+    }
+}
+
+/// Measures and prints the table.
+pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
+    if let Some(stranger) = args.only.iter().find(|name| !PARTS.contains(&name.as_str())) {
+        bail!("nothing is called `{stranger}`; there is {}", PARTS.join(", "));
+    }
+    let provider = rustls::crypto::ring::default_provider();
+    provider.install_default().ok().context("another TLS provider was installed before this one")?;
+    let machine = Machine::prepare(root)?;
+    let mut table = Table::default();
+
+    if PARTS.iter().any(|part| *part != "startup" && args.wants(part)) {
+        note("starting the server that is measured");
+        let server = Server::up(&machine)?;
+        // First, while nothing has been asked of it.
+        if args.wants("memory") {
+            memory::measure(&server, &mut table)?;
+        }
+        if args.wants("contexts") {
+            contexts::measure(&server, args.runs, &mut table)?;
+        }
+        if args.wants("commands") {
+            commands::measure(&machine, &server, args.runs, &mut table)?;
+        }
+        if args.wants("sdk") {
+            sdk::measure(&machine, &server, args.runs, &mut table)?;
+        }
+        if args.wants("memory") {
+            memory::measure_after(&server, &mut table)?;
+        }
+        server.end()?;
+    }
+    if args.wants("startup") {
+        startup::measure(&machine, args.pairs, &mut table)?;
+    }
+    print(&format!("{}\n\n{table}", machine.description(args.runs, args.pairs)));
+    Ok(())
+}
+
+/// Says on standard error what is going on.
+#[expect(clippy::print_stderr, reason = "a chore says what it does; the table alone goes to standard output")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what was asked for")]
+fn print(text: &str) {
+    println!("{text}");
+}

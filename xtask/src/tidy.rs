@@ -1,0 +1,4 @@
+//! stub
+pub(crate) fn run(_: &std::path::Path) -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}
