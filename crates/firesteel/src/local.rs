@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use firesteel_api::ClusterId;
 use firesteel_driver::process;
+use firesteel_driver::runtime::Runtime;
 use firesteel_driver::protocol::interpreters::ResultLimits;
 use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
 use firesteel_model::{ClusterState, Limits};
 use firesteel_server::engine::launch::{Launcher, write_spec};
 use firesteel_store::ClusterRecord;
 use tokio::process::Child;
+
+use crate::runtime::RuntimeName;
 
 /// The longest path that a socket can have, less the longest name we put behind a folder.
 const SOCKETS_PATH_MAX: usize = 107 - "/python-18446744073709551615.pipe".len();
@@ -108,6 +111,19 @@ pub(crate) fn default_cluster(created_ms: u64) -> ClusterRecord {
         event_acked: 0,
         spec_json: "{}".to_owned(),
     }
+}
+
+/// Returns a cluster whose driver runs on a runtime of the data folder, if one does.
+pub(crate) fn cluster_on(data: &Path, runtime: &RuntimeName) -> Option<String> {
+    let spark_home = Runtime::read(&data.join("runtimes").join(runtime.to_string())).ok()??.spark_home;
+    let mut folders = std::fs::read_dir(data.join("clusters")).ok()?.flatten().map(|entry| entry.path());
+    folders.find_map(|folder| {
+        // A driver takes its mark away when it ends.
+        folder.join("mark").exists().then_some(())?;
+        let spec = DriverSpec::read(&folder.join("driver.json")).ok()?;
+        let same = spec.jvm.env.get("SPARK_HOME").is_some_and(|home| Path::new(home) == spark_home);
+        same.then(|| spec.cluster.to_string())
+    })
 }
 
 /// Makes an id of the service's form, `MMDD-HHMMSS-<word><digits>` (reference, section 1.6).

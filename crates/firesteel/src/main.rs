@@ -110,8 +110,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 .with_context(|| format!("the data folder `{}` cannot be made", data.display()))?;
             let around = runtime::Surroundings::of_process();
             let progress = runtime::Progress::detect();
-            let nobody = |_: &runtime::RuntimeName| None;
-            let work = runtime::command(&data, command, &around, &progress, &nobody);
+            let user_of = |name: &runtime::RuntimeName| local::cluster_on(&data, name);
+            let work = runtime::command(&data, command, &around, &progress, &user_of);
             tokio::runtime::Runtime::new()?.block_on(work)?;
         }
     }

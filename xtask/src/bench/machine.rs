@@ -43,19 +43,19 @@ pub(crate) struct ChildCommand {
 
 impl Machine {
     /// Builds, provisions where that has not been done, and looks at what there is.
-    pub(crate) fn prepare(root: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn prepare(root: &Path, binary: Option<&Path>) -> anyhow::Result<Self> {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let folder = target.join("bench");
         fs::create_dir_all(&folder)?;
         let folder = folder.canonicalize()?;
 
-        note("building the release binary");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let build = ["build", "--quiet", "--release", "--package", "firesteel"];
-        run(Command::new(cargo).args(build).current_dir(root)).context("the release build failed")?;
+        let binary = match binary {
+            Some(binary) => binary.to_owned(),
+            None => build(root, &target)?,
+        };
 
         let empty = || ChildCommand { program: PathBuf::new(), args: Vec::new(), env: BTreeMap::new() };
-        let binary = target.join("release/firesteel").canonicalize()?;
+        let binary = binary.canonicalize().with_context(|| format!("no program at `{}`", binary.display()))?;
         let mut machine =
             Self { root: root.to_owned(), folder, binary, jvm: empty(), python: empty(), versions: String::new() };
         machine.clean()?;
@@ -146,6 +146,14 @@ impl ChildCommand {
         let at = self.args.iter().position(|arg| arg == before);
         Ok(at.and_then(|at| self.args.get(at + 1)).with_context(|| format!("no {before} in {:?}", self.program))?)
     }
+}
+
+fn build(root: &Path, target: &Path) -> anyhow::Result<PathBuf> {
+    note("building the release binary");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = ["build", "--quiet", "--release", "--package", "firesteel"];
+    run(Command::new(cargo).args(build).current_dir(root)).context("the release build failed")?;
+    Ok(target.join("release/firesteel"))
 }
 
 /// Runs a command to its end and fails with what it said if it fails.

@@ -24,7 +24,7 @@ mod sdk;
 mod server;
 mod startup;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
@@ -44,6 +44,9 @@ pub(crate) struct BenchArgs {
     /// Measures only these: memory, contexts, commands, sdk, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Measures this program in place of the release build
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
 }
 
 /// What can be measured, in the order it is.
@@ -62,7 +65,7 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
     }
     let provider = rustls::crypto::ring::default_provider();
     provider.install_default().ok().context("another TLS provider was installed before this one")?;
-    let machine = Machine::prepare(root)?;
+    let machine = Machine::prepare(root, args.binary.as_deref())?;
     let mut table = Table::default();
 
     if PARTS.iter().any(|part| *part != "startup" && args.wants(part)) {

@@ -87,10 +87,9 @@ impl Plan {
             arguments.filter.as_ref().is_none_or(|word| fits(&case.name, word))
                 && !arguments.skip.iter().any(|word| fits(&case.name, word))
         };
-        let mut cases: Vec<Case> = cases.into_iter().filter(|case| case.stage == Stage::End || wanted(case)).collect();
-        if !cases.iter().any(|case| case.stage < Stage::End) && arguments.filter.is_some() {
-            cases.retain(|case| case.stage != Stage::End);
-        }
+        let mut cases = cases;
+        let shared = cases.iter().any(|case| case.stage < Stage::End && wanted(case));
+        cases.retain(|case| wanted(case) || (case.stage == Stage::End && shared));
         assert!(cases.is_sorted_by_key(|case| case.stage), "the stages follow each other");
         Self { cases }
     }

@@ -3,8 +3,6 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
-
 /// What of the shared server's data folder is kept from run to run: it takes minutes to make.
 const KEPT: [&str; 2] = ["runtimes", "cache"];
 
@@ -21,16 +19,19 @@ pub(crate) fn data() -> PathBuf {
 }
 
 /// Sees to it that one run at a time uses the folder: waits for another to end.
-pub(crate) fn lock() -> Flock<File> {
+pub(crate) fn lock() -> File {
     let path = root().join("lock");
     let file = File::options().create(true).append(true).open(&path).unwrap();
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
-        Err((file, _)) => {
-            eprintln!("waiting for another run of these tests to end: it holds `{}`", path.display());
-            Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).unwrap()
-        }
+    if file.try_lock().is_err() {
+        eprintln!("waiting for another run of these tests to end: it holds `{}`", path.display());
+        file.lock().unwrap();
     }
+    file
+}
+
+/// Tells whether there is a runtime to share.
+pub(crate) fn has_runtime() -> bool {
+    data().join("runtimes").exists()
 }
 
 /// Empties a data folder of all but what takes long to make. Refuses while a server uses it.
@@ -38,9 +39,9 @@ pub(crate) fn clean(data: &Path) -> Result<(), String> {
     let Ok(lock) = File::options().read(true).write(true).open(data.join("lock")) else {
         return Ok(());
     };
-    let Ok(_unused) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
+    if lock.try_lock().is_err() {
         return Err(format!("a server of an earlier run still uses `{}`; end it first", data.display()));
-    };
+    }
     for entry in fs::read_dir(data).unwrap().flatten() {
         let path = entry.path();
         if !KEPT.iter().any(|kept| entry.file_name() == *kept) {

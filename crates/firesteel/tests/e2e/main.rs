@@ -51,19 +51,21 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let plan = Plan::new(cases(), &arguments);
-    if plan.needs_server() && !arguments.list {
-        let _one_run = folders::lock();
-        let server = match Server::shared() {
-            Ok(server) => server,
-            Err(said) => {
-                eprintln!("the server did not start:\n{said}");
-                return ExitCode::FAILURE;
-            }
-        };
-        return plan.run(arguments, Some(server));
+    if arguments.list {
+        return plan.run(arguments, None);
     }
     let _one_run = folders::lock();
-    plan.run(arguments, None)
+    // The first start makes the runtime that all the others share.
+    if !plan.needs_server() && folders::has_runtime() {
+        return plan.run(arguments, None);
+    }
+    match Server::shared() {
+        Ok(server) => plan.run(arguments, Some(server)),
+        Err(said) => {
+            eprintln!("the server did not start:\n{said}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn cases() -> Vec<case::Case> {

@@ -73,6 +73,10 @@ impl Server {
     pub(crate) fn start(verb: &str, data: &Path, more: &[&str]) -> Result<Self, String> {
         let mut command = program();
         command.arg(verb).arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]).args(more);
+        if data != folders::data() {
+            // Where there is a runtime nothing is to be had from the network.
+            command.env("PIP_INDEX_URL", "http://127.0.0.1:9/").env("PIP_NO_INDEX", "1");
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = hear(child.stderr.take().unwrap());
         let lines = lines(child.stdout.take().unwrap());

@@ -56,10 +56,13 @@ class Commands:
         """Runs one command. Whatever it does, this returns an outcome."""
         self._count += 1
         self._display.begin()
+        GATE.begin()
         outcome, error = GATE.run(self._run, source, f"<command-{self._count}>")
-        if error is None:
-            return outcome
-        return self._explain(error)
+        if error is not None:
+            outcome = self._explain(error)
+        if GATE.asked and self._spark is not None:
+            self._spark.settle()
+        return outcome
 
     def _explain(self, error):
         if isinstance(error, NotebookExit):
@@ -67,17 +70,12 @@ class Commands:
         if isinstance(error, RestartPython):
             return outcomes.text("", restart=True)
         if GATE.asked or (self._spark is not None and self._spark.was_cancelled(error)):
-            return self._cancelled()
+            return outcomes.cancelled()
         # The texts come from the user's classes and from the JVM: they may hang and be interrupted too.
         outcome, failed = GATE.run(outcomes.failure, error)
         if failed is None:
             return outcome
-        return self._cancelled() if GATE.asked else outcomes.plain_failure(error)
-
-    def _cancelled(self):
-        if self._spark is not None:
-            self._spark.cancel_jobs()
-        return outcomes.cancelled()
+        return outcomes.cancelled() if GATE.asked else outcomes.plain_failure(error)
 
     def _run(self, source, name):
         cell = self._compiler.compile(source, name)

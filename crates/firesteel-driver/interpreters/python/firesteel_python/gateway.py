@@ -1,8 +1,8 @@
 """The py4j client of an interpreter: one connection per Python thread, each pinned to a thread of the JVM.
 
 py4j's own client is left in an unknown state when an interrupt arrives while it waits for an answer. This one waits where an
-interrupt leaves nothing half-read, then stops the Spark jobs and takes the outstanding answer, so that the same connection
-serves the next call; if no answer comes, the connection is given up.
+interrupt leaves nothing half-read, then takes the outstanding answer, so that the same connection serves the next call; if no
+answer comes, the connection is given up.
 """
 
 import select
@@ -23,7 +23,6 @@ from py4j.java_gateway import java_import
 from .interrupts import GATE, in_main_thread
 
 SETTLE_SECONDS = 3.0
-CANCEL_AGAIN_SECONDS = 0.25
 READ_BYTES = 1 << 18
 
 _SQL_NAMES = {
@@ -75,9 +74,8 @@ class Gateway(ClientServer):
 class Client(JavaClient):
     """Sends calls; interruptible in the main thread."""
 
-    # Set later by `spark`: what each new connection's thread in the JVM must know, and how to stop the jobs.
+    # Set later by `spark`: tells each new connection's thread in the JVM what it must know.
     on_connect = None
-    cancel_jobs = None
 
     def send_command(self, command, retry=True, binary=False):
         if not in_main_thread():
@@ -110,25 +108,13 @@ class Client(JavaClient):
         return connection
 
     def _settle(self, connection):
+        # The jobs are being cancelled, so the answer should come soon.
         if connection.socket is None:
             return
-        stop = threading.Event()
-        canceller = threading.Thread(target=self._cancel_until, args=(stop,), daemon=True)
-        canceller.start()
-        answered = connection.stream.take_answer(time.monotonic() + SETTLE_SECONDS)
-        stop.set()
-        # A cancellation still under way would hit the next command's jobs.
-        canceller.join(SETTLE_SECONDS)
-        if answered:
+        if connection.stream.take_answer(time.monotonic() + SETTLE_SECONDS):
             self._give_back_connection(connection)
         else:
             connection.close()
-
-    def _cancel_until(self, stop):
-        # More than once: a job that was only being planned is not there to be cancelled yet.
-        while self.cancel_jobs is not None and not stop.is_set():
-            self.cancel_jobs()
-            stop.wait(CANCEL_AGAIN_SECONDS)
 
 
 class Connection(ClientServerConnection):

@@ -11,32 +11,37 @@ import threading
 
 
 class Gate:
-    """Decides what a SIGINT does. Used by the main thread; other threads only read `owed`."""
+    """Decides what a SIGINT does. Used by the main thread; other threads only look."""
 
     def __init__(self):
-        self._open = False
-        self.held = 0
-        self.owed = False
-        self.asked = False
+        self.open = False  # user code runs
+        self.held = 0  # how deep in conversations with the JVM
+        self.owed = False  # an interrupt is still to be raised
+        self.asked = False  # this command was interrupted, whatever came of it
+        self.on_ask = None  # called inside the signal handler: may take no lock that user code might hold
 
     def install(self):
         """Makes this the process's SIGINT handler. Cheap: user code and pyspark replace it, so it is put back often."""
         signal.signal(signal.SIGINT, self._on_interrupt)
 
+    def begin(self):
+        """A new command: nobody has asked for its end."""
+        self.owed = self.asked = False
+
     def run(self, function, *arguments):
         """Calls `function` so that it can be interrupted; returns `(value, error)`."""
-        self.held, self.owed, self.asked = 0, False, False
+        self.held = 0
         try:
             try:
-                self._open = True
+                self.open = True
                 value = function(*arguments)
-                self._open = False
+                self.open = False
                 return value, None
             except BaseException as error:
-                self._open = False
+                self.open = False
                 return None, error
         except KeyboardInterrupt as error:  # arrived while the handler above was being entered
-            self._open = False
+            self.open = False
             return None, error
 
     def pay(self):
@@ -47,13 +52,15 @@ class Gate:
 
     def remind(self):
         """Called by another thread: delivers again an interrupt that could not be raised where it arrived."""
-        if self.owed and self._open and not self.held:
+        if self.owed and self.open and not self.held:
             os.kill(os.getpid(), signal.SIGINT)
 
     def _on_interrupt(self, _signal, frame):
-        if not self._open:
+        if not self.open:
             return
         self.asked = True
+        if self.on_ask is not None:
+            self.on_ask()
         if self.held or _would_be_swallowed(frame):
             self.owed = True
             return

@@ -8,7 +8,6 @@ import functools
 import logging
 import re
 import sys
-import threading
 import warnings
 from types import SimpleNamespace
 
@@ -19,9 +18,10 @@ from pyspark.sql import SparkSession, SQLContext
 from pyspark.sql.functions import udf
 
 from . import gateway
+from .canceller import Canceller
+from .interrupts import GATE
 
 IDLE_POLL_SECONDS = 3600
-CANCEL_SECONDS = 2
 FINALIZER_SLEEP_SECONDS = 5
 
 
@@ -37,6 +37,7 @@ class Spark:
         self._group = None
         self._users_group = None
         self._session = None
+        self._canceller = None
         SparkContext.stop = SparkSession.stop = _ignore_stop
         self._watch_job_groups()
 
@@ -52,9 +53,10 @@ class Spark:
         """Takes the context's session; returns the names user code knows it by."""
         self._group = f"firesteel-{context}"
         self._session = self._wrap(self._entry.session(context))
-        client = self._gateway.client
-        client.on_connect, client.cancel_jobs = self._enter, self._cancel_jobs
+        self._gateway.client.on_connect = self._enter
         self._enter()
+        self._canceller = Canceller(self._cancel_jobs)
+        GATE.on_ask = self._canceller.ring
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sql_context = SQLContext(self._sc, self._session)
@@ -81,14 +83,9 @@ class Spark:
             return False
         return "cancelled" in text and re.search(rf"\b{self._group}\b", text) is not None
 
-    def cancel_jobs(self):
-        """Cancels what the context's Spark jobs still do. Those of a `toPandas`, say, do not end with the Python call.
-
-        The next command's jobs are queued behind the cancellation, so they are safe from it.
-        """
-        canceller = threading.Thread(target=self._cancel_jobs, daemon=True)
-        canceller.start()
-        canceller.join(CANCEL_SECONDS)
+    def settle(self):
+        """Called when an interrupted command has ended: its Spark jobs are cancelled when this returns."""
+        self._canceller.settle()
 
     def _wrap(self, jsession):
         # pyspark would make the first session of a process the JVM's default one, which is not this context's to set.

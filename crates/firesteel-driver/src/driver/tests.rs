@@ -1,0 +1,657 @@
+//! The driver whole, in this process, with real sockets and real children: `tests/fake_peers.py` stands in for the JVM and
+//! for the Python parent, the tests for the server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use firesteel_api::{ClusterId, CommandId, ContextId, Language};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+
+use crate::protocol::VERSION;
+use crate::protocol::frame;
+use crate::protocol::interpreters::{Answer, Hello, InterpreterId, ResultLimits, Role};
+use crate::protocol::link::{DriverEvent, FromDriver, HeldContext, ToDriver};
+use crate::spec::{CommandSpec, DriverSpec, SpareCounts};
+
+/// How long anything may take before its test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One driver in a folder of its own.
+struct Bench {
+    spec: DriverSpec,
+    driver: JoinHandle<std::io::Result<()>>,
+    mark: String,
+    _folder: TempDir,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    async fn with(change: impl FnOnce(&mut DriverSpec)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = |role: &str| CommandSpec {
+            program: "/usr/bin/env".into(),
+            args: vec!["python3".into(), peers().display().to_string(), role.into()],
+            env: BTreeMap::new(),
+        };
+        let mut spec = DriverSpec {
+            cluster: cluster(),
+            folder: folder.path().join("cluster"),
+            sockets: folder.path().join("s"),
+            jvm: fake("jvm"),
+            python: fake("python"),
+            conf: BTreeMap::new(),
+            runtime_version: "17.3".into(),
+            limits: ResultLimits { rows_max: 10, table_bytes_max: 1000, text_chars_max: 1000 },
+            spares: SpareCounts { scala: 1, python: 1, sql: 1 },
+            orphan_seconds: 600,
+        };
+        change(&mut spec);
+        let driver = tokio::spawn(super::run(spec.clone()));
+        let mark_file = spec.folder.join("mark");
+        let mark =
+            wait("the driver listens", || std::fs::read_to_string(&mark_file).ok().filter(|mark| !mark.is_empty()));
+        let mark = mark.await;
+        Self { spec, driver, mark, _folder: folder }
+    }
+
+    async fn connect(&self) -> Server {
+        let stream = UnixStream::connect(self.spec.link_socket()).await.unwrap();
+        let mut server = Server { stream, contexts: Vec::new(), sequences: BTreeMap::new(), last: 0 };
+        server.ask(ToDriver::Hello { version: VERSION, cluster: cluster() }, None).await;
+        match server.read().await.expect("a welcome").0 {
+            FromDriver::Welcome { contexts, .. } => server.contexts = contexts,
+            other => panic!("{other:?}"),
+        }
+        server
+    }
+
+    /// A driver whose Spark is up, and its server.
+    async fn ready() -> (Self, Server) {
+        let bench = Self::start().await;
+        let mut server = bench.connect().await;
+        assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
+        (bench, server)
+    }
+
+    /// What the driver has said to the JVM or to the Python parent.
+    fn heard(&self, role: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.spec.folder.join(format!("{role}.heard"))).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn count(&self, role: &str, kind: &str) -> usize {
+        self.heard(role).iter().filter(|message| message["type"] == kind).count()
+    }
+
+    /// Ends the driver. A test that left an event unread, or a process or a file behind, fails here.
+    async fn stop(self, mut server: Server) {
+        server.ask(ToDriver::Stop {}, None).await;
+        if let Some((FromDriver::Event { what, .. }, _)) = server.read().await {
+            panic!("nobody asked for {what:?}");
+        }
+        self.ended().await;
+    }
+
+    async fn ended(self) {
+        tokio::time::timeout(PATIENCE, self.driver).await.expect("the driver ends").unwrap().unwrap();
+        assert_eq!(marked(&self.mark), Vec::<i32>::new(), "processes left behind");
+        assert_eq!(std::fs::read_dir(&self.spec.sockets).unwrap().count(), 0, "sockets and pipes left behind");
+        assert!(!self.spec.folder.join("mark").exists());
+    }
+}
+
+/// The server's end of a link.
+struct Server {
+    stream: UnixStream,
+    contexts: Vec<HeldContext>,
+    sequences: BTreeMap<ContextId, u64>,
+    last: u64,
+}
+
+impl Server {
+    async fn ask(&mut self, ask: ToDriver, payload: Option<&[u8]>) {
+        frame::write(&mut self.stream, &ask, payload).await.unwrap();
+    }
+
+    async fn read(&mut self) -> Option<(FromDriver, Option<Bytes>)> {
+        let read = frame::read::<FromDriver, _>(&mut self.stream);
+        let message = tokio::time::timeout(PATIENCE, read).await.expect("the driver says something");
+        message.ok().flatten().map(|message| (message.head, message.payload))
+    }
+
+    async fn event(&mut self) -> (DriverEvent, String) {
+        match self.read().await.expect("the link goes on") {
+            (FromDriver::Event { event, what }, payload) => {
+                self.last = event;
+                (what, String::from_utf8(payload.unwrap_or_default().into()).unwrap())
+            }
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+
+    async fn ack(&mut self) {
+        self.ask(ToDriver::Ack { event: self.last }, None).await;
+    }
+
+    async fn open(&mut self, language: Language) -> ContextId {
+        let context = ContextId::generate();
+        self.ask(ToDriver::Open { context, language }, None).await;
+        assert_eq!(self.event().await.0, DriverEvent::ContextRunning { context });
+        context
+    }
+
+    async fn execute(&mut self, context: ContextId, language: Language, source: &str) -> CommandId {
+        let command = CommandId::generate();
+        let sequence = self.sequences.entry(context).or_default();
+        *sequence += 1;
+        let ask = ToDriver::Execute { context, command, sequence: *sequence, language };
+        self.ask(ask, Some(source.as_bytes())).await;
+        command
+    }
+
+    async fn started(&mut self, context: ContextId, command: CommandId) {
+        assert_eq!(self.event().await.0, DriverEvent::Started { context, command });
+    }
+
+    async fn finished(&mut self, context: ContextId, command: CommandId) -> Value {
+        let (what, results) = self.event().await;
+        assert_eq!(what, DriverEvent::Finished { context, command });
+        serde_json::from_str(&results).unwrap()
+    }
+
+    /// Runs a command to its end and returns its text.
+    async fn run(&mut self, context: ContextId, language: Language, source: &str) -> String {
+        let command = self.execute(context, language, source).await;
+        self.started(context, command).await;
+        let results = self.finished(context, command).await;
+        assert_eq!(results["resultType"], "text", "{results}");
+        results["data"].as_str().unwrap().to_owned()
+    }
+
+    async fn cancel(&mut self, context: ContextId, command: CommandId) {
+        self.ask(ToDriver::Cancel { context, command }, None).await;
+    }
+
+    async fn lost(&mut self, context: ContextId, command: CommandId) -> String {
+        match self.event().await.0 {
+            DriverEvent::Lost { context: lost, command: of, reason } if (lost, of) == (context, command) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn cluster() -> ClusterId {
+    "1122-132406-test1".parse().unwrap()
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake_peers.py")
+}
+
+/// The processes that a driver is the ancestor of.
+fn marked(mark: &str) -> Vec<i32> {
+    let wanted = format!("{}={mark}", crate::process::MARK);
+    let alive = |pid: &i32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(alive).collect()
+}
+
+async fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Some(seen) => return seen,
+            None => assert!(tokio::time::Instant::now() < end, "waited for: {what}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn greet<A: Serialize, B: DeserializeOwned>(socket: &Path, hello: &A) -> Option<B> {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    frame::write(&mut stream, hello, None).await.unwrap();
+    frame::read(&mut stream).await.unwrap().map(|message| message.head)
+}
+
+const PYTHON: Language = Language::Python;
+const SCALA: Language = Language::Scala;
+const SQL: Language = Language::Sql;
+
+#[tokio::test]
+async fn spares_are_made_ahead_and_one_that_is_taken_is_replaced() {
+    let (bench, mut server) = Bench::ready().await;
+    wait("one spare of each language", || {
+        (bench.count("python", "fork") == 1 && bench.count("jvm", "open") == 2).then_some(())
+    })
+    .await;
+    let pipes = || std::fs::read_dir(&bench.spec.sockets).unwrap().count() - 2;
+    wait("its pipe has no name any more", || (pipes() == 0).then_some(())).await;
+    server.open(PYTHON).await;
+    wait("the next spare", || (bench.count("python", "fork") == 2).then_some(())).await;
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_command_is_started_then_finished_with_what_it_printed() {
+    let (bench, mut server) = Bench::ready().await;
+    for language in [PYTHON, SCALA] {
+        let context = server.open(language).await;
+        assert_eq!(server.run(context, language, "echo 42").await, "42");
+        assert_eq!(server.run(context, language, "print a\nb").await, "a\nb");
+        assert_eq!(server.run(context, language, "alone only").await, "only");
+        let command = server.execute(context, language, "images /plots/1.png").await;
+        server.started(context, command).await;
+        let images = json!({"resultType": "images", "fileNames": ["/plots/1.png"], "data": "before"});
+        assert_eq!(server.finished(context, command).await, images);
+    }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn commands_sent_before_the_context_runs_wait_and_keep_their_order_across_languages() {
+    let bench = Bench::start().await;
+    let mut server = bench.connect().await;
+    let context = ContextId::generate();
+    server.ask(ToDriver::Open { context, language: PYTHON }, None).await;
+    let mut commands = Vec::new();
+    for (n, language) in [PYTHON, SQL, SCALA, PYTHON, SCALA, SQL].into_iter().cycle().take(24).enumerate() {
+        commands.push((server.execute(context, language, &format!("echo {n}")).await, n.to_string()));
+    }
+    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
+    assert_eq!(server.event().await.0, DriverEvent::ContextRunning { context });
+    for (command, text) in commands {
+        server.started(context, command).await;
+        assert_eq!(server.finished(context, command).await["data"], *text);
+    }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn contexts_run_at_the_same_time() {
+    let (bench, mut server) = Bench::ready().await;
+    let (slow, quick) = (server.open(PYTHON).await, server.open(PYTHON).await);
+    let command = server.execute(slow, PYTHON, "wait").await;
+    server.started(slow, command).await;
+    assert_eq!(server.run(quick, PYTHON, "echo 1").await, "1");
+    server.cancel(slow, command).await;
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context: slow, command });
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_sent_again_runs_once() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let command = CommandId::generate();
+    let again = ToDriver::Execute { context, command, sequence: 1, language: PYTHON };
+    server.ask(again.clone(), Some(b"echo 1")).await;
+    server.ask(again.clone(), Some(b"echo 1")).await;
+    server.started(context, command).await;
+    server.finished(context, command).await;
+    server.ask(again, Some(b"echo 1")).await;
+    server.sequences.insert(context, 1);
+    assert_eq!(server.run(context, PYTHON, "echo 2").await, "2");
+    assert_eq!(bench.connect().await.contexts, [HeldContext { context, accepted: 2 }]);
+    let server = bench.connect().await;
+    drop_events(&bench, server, 7).await;
+}
+
+/// Reads what a new connection is sent again, up to an event, and stops the driver.
+async fn drop_events(bench: &Bench, mut server: Server, last: u64) -> u64 {
+    while server.last < last {
+        server.event().await;
+    }
+    assert!(!bench.driver.is_finished());
+    server.last
+}
+
+#[tokio::test]
+async fn a_queued_command_that_is_cancelled_never_starts() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let first = server.execute(context, PYTHON, "wait").await;
+    let second = server.execute(context, PYTHON, "echo 2").await;
+    let third = server.execute(context, PYTHON, "echo 3").await;
+    server.started(context, first).await;
+    server.cancel(context, second).await;
+    server.cancel(context, second).await;
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: second });
+    server.cancel(context, first).await;
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: first });
+    server.started(context, third).await;
+    server.finished(context, third).await;
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_running_command_is_interrupted_and_its_interpreter_goes_on() {
+    let (bench, mut server) = Bench::ready().await;
+    for language in [PYTHON, SCALA] {
+        let context = server.open(language).await;
+        let before = server.run(context, language, "pid").await;
+        let command = server.execute(context, language, "wait").await;
+        server.started(context, command).await;
+        server.cancel(context, command).await;
+        assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+        assert_eq!(server.run(context, language, "pid").await, before);
+    }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn python_code_that_does_not_stop_is_interrupted_again_and_then_killed() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let before = server.run(context, PYTHON, "pid").await;
+    let command = server.execute(context, PYTHON, "deaf x").await;
+    server.started(context, command).await;
+    wait("it is deaf", || bench.spec.folder.join("deaf").exists().then_some(())).await;
+    server.cancel(context, command).await;
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+    let interrupts = std::fs::read_to_string(bench.spec.folder.join("interrupts")).unwrap();
+    assert!(interrupts.len() > 1, "{interrupts}");
+    assert_ne!(server.run(context, PYTHON, "pid").await, before);
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn code_in_the_jvm_that_does_not_stop_is_lost_with_its_context() {
+    let (bench, mut server) = Bench::ready().await;
+    let (context, other) = (server.open(SCALA).await, server.open(SCALA).await);
+    let command = server.execute(context, SCALA, "deaf-thread").await;
+    server.started(context, command).await;
+    server.cancel(context, command).await;
+    assert!(server.lost(context, command).await.contains("did not stop"));
+    match server.event().await.0 {
+        DriverEvent::ContextFailed { context: failed, reason } => {
+            assert_eq!(failed, context);
+            assert!(reason.contains("make a new one"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.run(other, SCALA, "echo 1").await, "1");
+    wait("the JVM is told", || (bench.count("jvm", "close_context") == 1).then_some(())).await;
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn an_interpreter_that_dies_says_how_and_the_next_command_gets_a_fresh_one() {
+    let (bench, mut server) = Bench::ready().await;
+    let (context, other) = (server.open(PYTHON).await, server.open(PYTHON).await);
+    let others = server.run(other, PYTHON, "pid").await;
+    let deaths = [
+        ("exit 3", "exit status 3"),
+        ("kill 11", "killed by signal 11 (SIGSEGV)"),
+        ("garbage", "something other than the interpreter's own answers"),
+        ("close", "it closed its connection"),
+        ("unasked", "a question that was not asked"),
+    ];
+    for (source, reason) in deaths {
+        let before = server.run(context, PYTHON, "pid").await;
+        let command = server.execute(context, PYTHON, source).await;
+        server.started(context, command).await;
+        let next = server.execute(context, PYTHON, "pid").await;
+        let said = server.lost(context, command).await;
+        assert!(said.contains(reason) && said.contains("fresh one"), "{source}: {said}");
+        server.started(context, next).await;
+        assert_ne!(server.finished(context, next).await["data"], *before, "{source}");
+    }
+    assert_eq!(server.run(other, PYTHON, "pid").await, others);
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn an_answer_for_another_command_is_not_taken() {
+    let (bench, mut server) = Bench::ready().await;
+    let (context, other) = (server.open(PYTHON).await, server.open(PYTHON).await);
+    let victim = server.execute(other, PYTHON, "wait").await;
+    server.started(other, victim).await;
+    let forger = server.execute(context, PYTHON, &format!("forge {victim}")).await;
+    server.started(context, forger).await;
+    assert!(server.lost(context, forger).await.contains("a command that it does not run"));
+    server.cancel(other, victim).await;
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context: other, command: victim });
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_result_that_was_sent_before_the_process_ended_is_kept() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    for n in 0..10 {
+        assert_eq!(server.run(context, PYTHON, &format!("last-word {n}")).await, n.to_string());
+    }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn an_interpreter_that_asks_for_a_restart_is_replaced() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let before = server.run(context, PYTHON, "pid").await;
+    server.run(context, PYTHON, "restart").await;
+    assert_ne!(server.run(context, PYTHON, "pid").await, before);
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn output_without_end_holds_up_neither_a_cancel_nor_other_contexts() {
+    let (bench, mut server) = Bench::ready().await;
+    let (context, other) = (server.open(PYTHON).await, server.open(SCALA).await);
+    let command = server.execute(context, PYTHON, "flood").await;
+    server.started(context, command).await;
+    assert_eq!(server.run(other, SCALA, "echo 1").await, "1");
+    server.cancel(context, command).await;
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+    // What it left behind still writes.
+    assert!(server.run(context, PYTHON, "echo 2").await.len() <= 1100);
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn the_jvm_takes_the_cluster_with_it() {
+    let (bench, mut server) = Bench::ready().await;
+    let (context, python) = (server.open(SCALA).await, server.open(PYTHON).await);
+    server.run(python, PYTHON, "pid").await;
+    let command = server.execute(context, SCALA, "exit 52").await;
+    server.started(context, command).await;
+    let DriverEvent::Failed { reason } = server.event().await.0 else { panic!("the cluster goes on") };
+    assert!(reason.contains("exit status 52"), "{reason}");
+    wait("no process is left", || marked(&bench.mark).is_empty().then_some(())).await;
+    // It waits until this is known.
+    assert!(!bench.driver.is_finished());
+    server.ack().await;
+    bench.ended().await;
+}
+
+#[tokio::test]
+async fn spark_that_does_not_start_says_why() {
+    let bench = Bench::with(|spec| drop(spec.conf.insert("fake".into(), "failed".into()))).await;
+    let mut server = bench.connect().await;
+    let reason = "Spark did not start: no master".to_owned();
+    assert_eq!(server.event().await.0, DriverEvent::Failed { reason });
+    server.ack().await;
+    bench.ended().await;
+}
+
+#[tokio::test]
+async fn a_jvm_that_cannot_be_started_is_told_and_leaves_nothing() {
+    let bench = Bench::with(|spec| spec.jvm.program = "/nowhere/java".into()).await;
+    let mut server = bench.connect().await;
+    let DriverEvent::Failed { reason } = server.event().await.0 else { panic!("there is no JVM") };
+    assert!(reason.contains("cannot be started"), "{reason}");
+    server.ack().await;
+    bench.ended().await;
+}
+
+#[tokio::test]
+async fn the_python_parent_takes_its_interpreters_and_is_started_again() {
+    let (bench, mut server) = Bench::ready().await;
+    let (context, sql) = (server.open(PYTHON).await, server.open(SQL).await);
+    let command = server.execute(context, PYTHON, "kill-parent").await;
+    server.started(context, command).await;
+    let reason = server.lost(context, command).await;
+    assert!(reason.contains("the parent of the Python processes ended: killed by signal 9"), "{reason}");
+    assert_eq!(server.run(sql, SQL, "echo 1").await, "1");
+    assert_eq!(server.run(context, PYTHON, "echo 2").await, "2");
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_python_that_cannot_be_had_fails_what_needs_it_and_nothing_else() {
+    let bench =
+        Bench::with(|spec| spec.python.args = vec!["sh".into(), "-c".into(), "echo no numpy; exit 1".into()]).await;
+    let mut server = bench.connect().await;
+    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
+    let context = ContextId::generate();
+    server.ask(ToDriver::Open { context, language: PYTHON }, None).await;
+    let DriverEvent::ContextFailed { reason, .. } = server.event().await.0 else { panic!("there is no Python") };
+    assert!(reason.contains("keeps ending") && reason.contains("no numpy"), "{reason}");
+    let sql = server.open(SQL).await;
+    // A long queue of what cannot run ends in order, and what can goes on behind it.
+    let mut commands = Vec::new();
+    for _ in 0..2000 {
+        commands.push(server.execute(sql, PYTHON, "echo 1").await);
+    }
+    for command in commands {
+        server.lost(sql, command).await;
+    }
+    assert_eq!(server.run(sql, SQL, "echo 1").await, "1");
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn an_interpreter_that_the_jvm_cannot_make_fails_its_context() {
+    let bench = Bench::with(|spec| drop(spec.conf.insert("fake".into(), "no-sql".into()))).await;
+    let mut server = bench.connect().await;
+    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
+    let context = ContextId::generate();
+    server.ask(ToDriver::Open { context, language: SQL }, None).await;
+    let reason = "the sql interpreter cannot be had: no SQL today".to_owned();
+    assert_eq!(server.event().await.0, DriverEvent::ContextFailed { context, reason });
+    let python = server.open(PYTHON).await;
+    let command = server.execute(python, SQL, "echo 1").await;
+    assert!(server.lost(python, command).await.contains("no SQL today"));
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_newer_connection_ends_the_older_and_gets_what_was_not_acknowledged() {
+    let (bench, mut older) = Bench::ready().await;
+    let context = older.open(PYTHON).await;
+    older.ask(ToDriver::Ack { event: 1 }, None).await;
+    older.run(context, PYTHON, "echo 1").await;
+    let mut newer = bench.connect().await;
+    assert!(older.read().await.is_none());
+    assert_eq!(newer.contexts, [HeldContext { context, accepted: 1 }]);
+    assert_eq!(newer.event().await.0, DriverEvent::ContextRunning { context });
+    assert_eq!(newer.last, 2);
+    assert!(matches!(newer.event().await.0, DriverEvent::Started { .. }));
+    assert!(newer.event().await.1.contains(r#""data":"1""#));
+    newer.ack().await;
+    newer.sequences.insert(context, 1);
+    newer.run(context, PYTHON, "echo 2").await;
+    drop(newer);
+    let mut last = bench.connect().await;
+    assert!(matches!(last.event().await.0, DriverEvent::Started { .. }));
+    assert_eq!(last.last, 5);
+    last.event().await;
+    bench.stop(last).await;
+}
+
+#[tokio::test]
+async fn commands_go_on_while_there_is_no_server() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let (first, second) =
+        (server.execute(context, PYTHON, "print 1").await, server.execute(context, PYTHON, "echo 2").await);
+    drop(server);
+    let mut server = bench.connect().await;
+    // What had been written when the link ended is known; what had not would be sent again by the server.
+    assert_eq!(server.contexts, [HeldContext { context, accepted: 2 }]);
+    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
+    assert!(matches!(server.event().await.0, DriverEvent::ContextRunning { .. }));
+    for command in [first, second] {
+        server.started(context, command).await;
+        server.finished(context, command).await;
+    }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_driver_without_a_server_ends_itself_and_every_child() {
+    let bench = Bench::with(|spec| spec.orphan_seconds = 1).await;
+    let mut server = bench.connect().await;
+    server.event().await;
+    let context = server.open(PYTHON).await;
+    let command = server.execute(context, PYTHON, "wait").await;
+    server.started(context, command).await;
+    drop(server);
+    bench.ended().await;
+}
+
+#[tokio::test]
+async fn strangers_are_refused() {
+    let (bench, server) = Bench::ready().await;
+    let socket = bench.spec.interpreters_socket();
+    let roles = [Role::Jvm, Role::Python, Role::Interpreter { interpreter: InterpreterId(1) }];
+    for role in roles {
+        let hello = Hello { version: VERSION, role, key: "guess".into(), pid: 1 };
+        assert!(matches!(greet(&socket, &hello).await, Some(Answer::Refused { .. })));
+    }
+    let link = bench.spec.link_socket();
+    for (version, name) in [(VERSION + 1, cluster()), (VERSION, "another".parse().unwrap())] {
+        let answer = greet(&link, &ToDriver::Hello { version, cluster: name }).await;
+        assert!(matches!(answer, Some(FromDriver::Refused { .. })), "{answer:?}");
+    }
+    let answer = greet::<_, FromDriver>(&link, &ToDriver::Stop {}).await;
+    assert!(matches!(answer, Some(FromDriver::Refused { .. })), "{answer:?}");
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_context_that_is_closed_takes_what_it_runs_with_it() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let pid: i32 = server.run(context, PYTHON, "pid").await.parse().unwrap();
+    let command = server.execute(context, PYTHON, "deaf x").await;
+    server.started(context, command).await;
+    server.ask(ToDriver::Close { context }, None).await;
+    wait("its process is gone", || (!marked(&bench.mark).contains(&pid)).then_some(())).await;
+    let late = server.execute(context, PYTHON, "echo 1").await;
+    assert!(server.lost(context, late).await.contains("not known"));
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_notebook_that_would_be_run_is_refused() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(SQL).await;
+    for _ in 0..3 {
+        let command = server.execute(context, SQL, " %run ./other").await;
+        server.started(context, command).await;
+        assert_eq!(server.finished(context, command).await["resultType"], "error");
+    }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_second_driver_of_a_folder_is_refused() {
+    let (bench, server) = Bench::ready().await;
+    let second = super::run(bench.spec.clone()).await.unwrap_err();
+    assert!(second.to_string().contains("another driver"), "{second}");
+    bench.stop(server).await;
+}

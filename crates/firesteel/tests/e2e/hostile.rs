@@ -1,0 +1,254 @@
+//! User code that means no good: it prints, closes, forks and kills. No answer is forged or shifted, nothing else of the
+//! cluster is touched, and the context goes on.
+
+use serde_json::json;
+
+use crate::api::{Context, fits_text, text};
+use crate::case::Case;
+use crate::poll::until;
+use crate::processes;
+use crate::server::Server;
+
+pub(crate) fn cases() -> Vec<Case> {
+    shared![
+        frames_printed_by_python_are_text,
+        frames_printed_by_scala_are_text,
+        frames_written_to_every_descriptor_forge_no_answer,
+        frames_written_by_a_thread_between_commands_forge_no_answer,
+        a_fork_whose_child_prints_and_returns_answers_once,
+        a_process_that_outlives_its_command_delays_nothing,
+        a_process_that_says_how_it_died_is_named_and_others_are_untouched,
+        fifty_megabytes_of_text_are_cut_and_cost_the_server_little,
+        fifty_megabytes_of_text_of_scala_are_cut,
+        garbage_and_broken_characters_are_text,
+        closed_descriptors_harm_the_context_at_most_for_one_command,
+        closed_output_of_scala_harms_no_one_else,
+    ]
+}
+
+/// Python that makes `frame`: a `done` of the protocol with `forged` behind it.
+const FRAME: &str = r#"
+import os, struct
+message = b'{"type":"done","command":"00000000-0000-0000-0000-000000000000","outcome":"text","payload":true}'
+frame = struct.pack('>I', len(message)) + message + struct.pack('>I', 6) + b'forged'
+"#;
+
+/// Checks that a context answers what it is asked, in order.
+#[track_caller]
+fn is_honest(context: &Context<'_>) {
+    let ids: Vec<String> = (0..3).map(|number| context.send(&format!("print('honest', {number})"))).collect();
+    for (number, id) in ids.iter().enumerate() {
+        assert_eq!(context.wait(id).text(), format!("honest {number}"));
+    }
+}
+
+fn frames_printed_by_python_are_text(server: &Server) {
+    let context = server.context("python");
+    context.text(FRAME, "");
+    for code in [
+        "import sys; sys.stdout.buffer.write(frame); sys.stdout.flush(); print(); print('end')",
+        "_ = os.write(1, frame); print(); print('end')",
+        "_ = os.write(2, frame); print(); print('end')",
+        "_ = os.system(f'cat {path}') if (path := '/tmp/none') else 0; os.write(1, frame); print('\\nend'); None",
+    ] {
+        let ended = context.run(code);
+        let shown = ended.text();
+        assert!(shown.contains("\"type\":\"done\"") && shown.ends_with("end"), "{code}: {shown}");
+        is_honest(&context);
+    }
+}
+
+fn frames_printed_by_scala_are_text(server: &Server) {
+    let context = server.context("scala");
+    let code = r#"
+        val message = """{"type":"done","command":"00000000-0000-0000-0000-000000000000","outcome":"text","payload":true}""".getBytes
+        def size(n: Int) = java.nio.ByteBuffer.allocate(4).putInt(n).array
+        val frame = size(message.length) ++ message ++ size(6) ++ "forged".getBytes"#;
+    context.run(code).text();
+    for out in ["System.out", "System.err", "Console.out", "new java.io.FileOutputStream(java.io.FileDescriptor.out)"] {
+        let ended = context.run(&format!("{{ val to = {out}; to.write(frame); to.flush() }}; println(\"end\")"));
+        assert!(ended.text().ends_with("end"), "{out}: {ended:?}");
+        assert_ne!(ended.text(), "forged");
+        let ended = context.run("1 + 1");
+        assert!(fits_text("res…: Int = 2", ended.text()), "{ended:?}");
+    }
+}
+
+fn frames_written_to_every_descriptor_forge_no_answer(server: &Server) {
+    let (context, other) = (server.context("python"), server.context("python"));
+    other.text("x = 1", "");
+    for from in ["3", "1"] {
+        context.run(FRAME);
+        let ended = context.run(&format!(
+            "for fd in range({from}, 401):\n    try: os.write(fd, frame)\n    except OSError: pass\nprint('end')"
+        ));
+        // The process may be lost for it, and says so; it does not answer for what it was not asked.
+        match ended.status.as_str() {
+            "Finished" => assert!(ended.text().ends_with("end"), "{ended:?}"),
+            _ => {
+                assert_eq!((ended.status.as_str(), &ended.results["resultType"]), ("Error", &json!("error")));
+                assert!(!ended.results["summary"].as_str().unwrap().contains("forged"), "{ended:?}");
+            }
+        }
+        is_honest(&context);
+    }
+    other.text("x", "1");
+}
+
+fn frames_written_by_a_thread_between_commands_forge_no_answer(server: &Server) {
+    let context = server.context("python");
+    context.run(FRAME);
+    // The descriptors are written to while the interpreter waits for its next command.
+    context.run(
+        "import threading, time\n\
+         def write():\n    time.sleep(0.2)\n    for fd in range(3, 401):\n        try: os.write(fd, frame)\n        except OSError: pass\n\
+         thread = threading.Thread(target=write, daemon=True); thread.start()",
+    );
+    let ended = context.run("thread.join(); print('joined')");
+    assert!(ended.status == "Error" || ended.text() == "joined", "{ended:?}");
+    is_honest(&context);
+}
+
+fn a_fork_whose_child_prints_and_returns_answers_once(server: &Server) {
+    let context = server.context("python");
+    context.text(
+        "import os\npid = os.fork()\nif pid == 0:\n    print('child')\nelse:\n    os.waitpid(pid, 0)\n    print('parent')",
+        "child\nparent",
+    );
+    is_honest(&context);
+    // A child that is still there when the parent is done, and then returns into whatever called it.
+    context.run("if os.fork() == 0:\n    import time; time.sleep(0.3)");
+    is_honest(&context);
+    context.text("time = __import__('time'); time.sleep(0.5); print('later')", "later");
+    is_honest(&context);
+    // Children in a pool, made by fork and ended by it.
+    context.text("import multiprocessing\nwith multiprocessing.Pool(2) as pool: print(pool.map(abs, [-1, -2]))", "[1, 2]");
+    is_honest(&context);
+}
+
+fn a_process_that_outlives_its_command_delays_nothing(server: &Server) {
+    let context = server.context("python");
+    let ended = context.run("import subprocess; child = subprocess.Popen(['sleep', '100000']); print(child.pid)");
+    let child: i32 = ended.text().parse().unwrap();
+    context.text("child.poll()", "");
+    // One that leaves its session and its parent: the end of the cluster finds it all the same.
+    let ended = context.run("subprocess.run('setsid sleep 100000 > /dev/null 2>&1 & echo $!', shell=True); None");
+    ended.text().parse::<i32>().unwrap();
+    // One that holds on to the output.
+    context.text("subprocess.Popen('sleep 0.5; echo late', shell=True); print('soon')", "soon");
+    is_honest(&context);
+    assert!(processes::is_alive(child));
+    context.destroy();
+    until("the context's process is gone", || processes::is_alive(child), |alive| !alive);
+}
+
+fn a_process_that_says_how_it_died_is_named_and_others_are_untouched(server: &Server) {
+    let (context, other) = (server.context("python"), server.context("python"));
+    other.text("kept = 'other'", "");
+    context.run_in("scala", "val kept = \"scala\"").text();
+    context.run_in("sql", "create temporary view kept as select 1 as a");
+    let deaths = [
+        ("import os; os._exit(3)", "exit status 3"),
+        ("import os; os._exit(0)", "exit status 0"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "signal 9 (SIGKILL)"),
+        ("import ctypes; ctypes.string_at(0)", "signal 11 (SIGSEGV)"),
+        ("import os; os.abort()", "signal 6 (SIGABRT)"),
+        ("import os; os.system(f'kill -9 {os.getpid()}'); import time; time.sleep(600)", "signal 9 (SIGKILL)"),
+    ];
+    for (code, said) in deaths {
+        context.text("lost = 1", "");
+        let running = context.send(code);
+        // Queued behind it: it goes to the next process.
+        let queued = context.send("'lost' in globals()");
+        let ended = context.wait(&running);
+        assert_eq!((ended.status.as_str(), &ended.results["resultType"]), ("Error", &json!("error")), "{code}");
+        for key in ["summary", "cause"] {
+            assert!(ended.results[key].as_str().unwrap().contains(said), "{code}: {ended:?}");
+        }
+        assert_eq!(context.wait(&queued).text(), "False");
+        assert_eq!(context.status().ok()["status"], json!("Running"));
+    }
+    other.text("kept", "'other'");
+    context.check_in("scala", "kept", &text("…: String = scala"));
+    context.check("spark.table('kept').count()", &text("1"));
+}
+
+fn fifty_megabytes_of_text_are_cut_and_cost_the_server_little(server: &Server) {
+    let context = server.context("python");
+    for code in [
+        "import sys\nfor _ in range(50): _ = sys.stdout.write('x' * 1_000_000)",
+        "import os\nfor _ in range(50):\n    left = b'x' * 1_000_000\n    while left: left = left[os.write(1, left):]",
+        "print(('x' * 99 + '\\n') * 500_000)",
+        "'x' * 50_000_000",
+    ] {
+        let ended = context.run(code);
+        assert!(ended.text().chars().count() < 60_000, "{code}: {}", ended.text().len());
+        assert_eq!(ended.results["truncated"], json!(true), "{code}");
+        is_honest(&context);
+    }
+    let ended = context.run("raise Exception('x' * 50_000_000)");
+    assert_eq!(ended.status, "Finished");
+    assert!(ended.results.to_string().len() < 2_000_000, "{}", ended.results.to_string().len());
+    is_honest(&context);
+    let peak = processes::kib(server.pid, "VmHWM");
+    assert!(peak < 300 * 1024, "the server took {peak} KiB at its peak");
+}
+
+fn fifty_megabytes_of_text_of_scala_are_cut(server: &Server) {
+    let context = server.context("scala");
+    for code in ["for (_ <- 1 to 50) print(\"x\" * 1000000)", "\"x\" * 50000000", "println(\"x\" * 50000000)"] {
+        let ended = context.run(code);
+        assert!(ended.text().chars().count() < 60_000, "{code}: {}", ended.text().len());
+    }
+    let ended = context.run("1 + 1");
+    assert!(fits_text("res…: Int = 2", ended.text()), "{ended:?}");
+}
+
+fn garbage_and_broken_characters_are_text(server: &Server) {
+    let context = server.context("python");
+    context.text("import os; _ = os.write(1, b'\\xff\\xfe\\x00\\x80 end')", "\u{fffd}\u{fffd}\0\u{fffd} end");
+    context.text("_ = os.write(1, '🔥'.encode()[:3])", "\u{fffd}");
+    assert!(context.run("_ = os.write(1, bytes(range(256)) * 100); print('end')").text().ends_with("end"));
+    assert!(context.run("_ = os.write(1, os.urandom(100_000)); print()").text().chars().count() < 110_000);
+    assert_eq!(context.run("print('\\ud800')").status, "Finished");
+    assert_eq!(context.run("'\\udfff'").status, "Finished");
+    assert_eq!(context.run("raise Exception('\\ud800')").status, "Finished");
+    context.text("print('\\x1b[31mred\\x1b[0m\\x00')", "\u{1b}[31mred\u{1b}[0m\0");
+    is_honest(&context);
+}
+
+fn closed_descriptors_harm_the_context_at_most_for_one_command(server: &Server) {
+    let (context, other) = (server.context("python"), server.context("python"));
+    other.text("x = 1", "");
+    for code in [
+        "import sys; sys.stdout.close()",
+        "import os; os.close(1)",
+        "import os; os.close(1); os.close(2)",
+        "import os; os.closerange(3, 400)",
+        "import os; os.dup2(os.open('/dev/null', os.O_RDWR), 1)",
+        "import sys; sys.stdout = None",
+        "import builtins; builtins.print = None; del builtins.print; import sys; del sys.stdout",
+    ] {
+        let ended = context.run(code);
+        assert!(["Finished", "Error"].contains(&ended.status.as_str()), "{code}: {ended:?}");
+        let next = context.run("1 + 1");
+        assert!(next.status == "Error" || next.text() == "2", "{code}: {next:?}");
+        // A fresh start is always to be had.
+        let fresh = server.context("python");
+        is_honest(&fresh);
+        if context.run("import os; os._exit(0)").status == "Error" {
+            is_honest(&context);
+        }
+    }
+    other.text("x", "1");
+}
+
+fn closed_output_of_scala_harms_no_one_else(server: &Server) {
+    let (context, other) = (server.context("scala"), server.context("scala"));
+    for code in ["System.out.close()", "Console.out.close()", "System.setOut(null)", "System.in.close()"] {
+        context.run(code);
+        let ended = context.run("1 + 1");
+        assert!(fits_text("res…: Int = 2", ended.text()), "{code}: {ended:?}");
+        other.text(&format!("println(\"after {}\")", code.replace('"', "'")), &format!("after {code}"));
+    }
+}
