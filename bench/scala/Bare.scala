@@ -3,7 +3,8 @@
 //   scala   `IMain.interpret("1+1")`
 //   sql     `spark.sql("select 1").collect()`
 
-import java.io.{PrintStream, PrintWriter, Writer}
+import java.io.{File, PrintStream, PrintWriter, Writer}
+import java.nio.file.Files
 
 import scala.io.Source
 import scala.tools.nsc.Settings
@@ -22,9 +23,12 @@ object Bare {
       .config("spark.ui.enabled", "false")
       .config("spark.driver.bindAddress", "127.0.0.1")
       .getOrCreate()
+    // As `spark-shell` has it: quiet, and its classes where executors can fetch them.
+    spark.sparkContext.setLogLevel("WARN")
+    val classes = Files.createTempDirectory("bare")
     val settings = new Settings
     val classPath = sys.props("java.class.path")
-    settings.processArguments(List("-Yrepl-class-based", "-classpath", classPath), processAll = true)
+    settings.processArguments(List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", classPath), processAll = true)
     val reporter = new ReplReporterImpl(ShellConfig(settings), settings, new PrintWriter(Writer.nullWriter))
     val repl = new IMain(settings, None, settings, reporter)
 
@@ -39,6 +43,12 @@ object Bare {
       answers.println(System.nanoTime() - begun)
     }
     spark.stop()
+    delete(classes.toFile)
     System.exit(0)
+  }
+
+  private def delete(file: File): Unit = {
+    Option(file.listFiles).foreach(_.foreach(delete))
+    file.delete()
   }
 }

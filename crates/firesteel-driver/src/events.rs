@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use crate::protocol::link::DriverEvent;
 
 /// How many bytes of unacknowledged results are kept before no new command is started.
-pub(crate) const EVENTS_BYTES_MAX: usize = 256 << 20;
+pub(crate) const EVENTS_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
-/// What an event costs beside its payload, roughly.
+/// What an event costs beside its payload and its reason, roughly.
 const EVENT_BYTES: usize = 256;
 
 /// One event with its number.
@@ -27,7 +27,12 @@ pub(crate) struct Numbered {
 
 impl Numbered {
     fn cost(&self) -> usize {
-        EVENT_BYTES + self.payload.as_ref().map_or(0, Bytes::len)
+        use DriverEvent::{ContextFailed, Failed, Lost};
+        let reason = match &self.what {
+            Failed { reason } | ContextFailed { reason, .. } | Lost { reason, .. } => reason.len(),
+            _ => 0,
+        };
+        EVENT_BYTES + reason + self.payload.as_ref().map_or(0, Bytes::len)
     }
 }
 

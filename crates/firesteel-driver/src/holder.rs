@@ -18,7 +18,7 @@ use crate::process;
 const LOCK: &str = "driver.lock";
 
 /// How long a driver waits for one that is about to end.
-const HOLD_DEADLINE: Duration = Duration::from_secs(10);
+const HOLD_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// How often the lock is tried meanwhile.
 const HOLD_EVERY: Duration = Duration::from_millis(20);

@@ -109,6 +109,9 @@ def jvm(launch):
         return
     ready = {"spark_version": "4.3.0", "scala_version": "2.13.18", "master": "local[*]", "app_id": "a", "ui_url": None}
     control.send({"type": "spark_ready", **ready})
+    if fate == "hang":
+        control.link.shutdown(socket.SHUT_RDWR)
+        time.sleep(1000)
     stops = {}
 
     def interpreter(number, key):

@@ -24,9 +24,11 @@ impl Client {
         let http = reqwest::Client::builder()
             .tls_certs_only([reqwest::Certificate::from_pem(authority)?])
             .no_proxy()
-            // As the clients of this API do; curl and the SDKs of Python and Go speak it with one call at a time.
+            // As the SDKs of Python speak it.
             .http1_only()
             .tcp_nodelay(true)
+            // Less than the server's, whose end of a connection is not seen while nothing is asked.
+            .pool_idle_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(120))
             .build()?;
         Ok(Self { runtime, http, url: url.to_owned(), cluster: cluster.to_owned(), token: token.to_owned() })

@@ -21,17 +21,16 @@ const TURN: u32 = 10;
 
 /// Measures each language.
 pub(crate) fn measure(machine: &Machine, server: &Server, runs: u32, table: &mut Table) -> anyhow::Result<()> {
-    let client = server.client()?;
     note("commands, Python");
-    python(machine, &client, runs, table)?;
+    python(machine, server, runs, table)?;
     note("commands, Scala and SQL");
-    jvm(machine, &client, runs, table)?;
-    Ok(())
+    jvm(machine, server, runs, table)
 }
 
-fn python(machine: &Machine, client: &Client, runs: u32, table: &mut Table) -> anyhow::Result<()> {
-    let ours = Ours::open(client, "python", "1+1", "\"2\"")?;
+fn python(machine: &Machine, server: &Server, runs: u32, table: &mut Table) -> anyhow::Result<()> {
     let mut bare = Bare::python(machine)?;
+    let client = server.client()?;
+    let ours = Ours::open(&client, "python", "1+1", "\"2\"")?;
     let mut ours_calls = ours.calls();
     let mut sides = [Side::of(|| ours_calls.execute()), Side::of(|| bare.execute("ipython"))];
     take_turns(runs, &mut sides)?;
@@ -44,12 +43,14 @@ fn python(machine: &Machine, client: &Client, runs: u32, table: &mut Table) -> a
     ours.close()
 }
 
-fn jvm(machine: &Machine, client: &Client, runs: u32, table: &mut Table) -> anyhow::Result<()> {
+fn jvm(machine: &Machine, server: &Server, runs: u32, table: &mut Table) -> anyhow::Result<()> {
     let lines = [("Scala `1+1`", "scala", "1+1", "res"), ("SQL `select 1`", "sql", "select 1", "[[1]]")];
     let mut like_ours = Bare::jvm(machine)?;
     let mut submitted = Bare::spark_submit(machine)?;
+    // Last: the server closes a connection on which nothing is asked for long.
+    let client = server.client()?;
     for (name, language, code, expected) in lines {
-        let ours = Ours::open(client, language, code, expected)?;
+        let ours = Ours::open(&client, language, code, expected)?;
         let mut ours_calls = ours.calls();
         let mut sides = [
             Side::of(|| ours_calls.execute()),

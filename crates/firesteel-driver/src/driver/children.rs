@@ -260,13 +260,14 @@ async fn end(process: Option<Process>) {
 impl Process {
     async fn end(mut self) {
         drop(self.hold);
-        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        for harder in [Some(Signal::SIGTERM), Some(Signal::SIGKILL), None] {
             if tokio::time::timeout(END_GRACE, &mut self.watch).await.is_ok() {
                 break;
             }
-            process::signal_group(self.group, signal);
+            if let Some(signal) = harder {
+                process::signal_group(self.group, signal);
+            }
         }
-        let _ = tokio::time::timeout(END_GRACE, &mut self.watch).await;
         // Its group: what a child started goes with it.
         process::signal_group(self.group, Signal::SIGKILL);
     }

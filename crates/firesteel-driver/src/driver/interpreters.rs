@@ -21,7 +21,7 @@ const MAKING_DEADLINE: Duration = Duration::from_secs(180);
 /// How long binding may take.
 const BINDING_DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long, of the two signs that a Python process has ended, the second is awaited after the first.
+/// How long, of the two signs that a process has ended, the second is awaited after the first.
 const EXIT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What is said of an interpreter whose connection ended while nothing tells why.
@@ -307,14 +307,17 @@ impl Driver {
         }
     }
 
-    /// An interpreter's connection ended. A Python process that died is reaped by its parent, whose word says
-    /// more than the end of a connection: it is awaited for a moment.
+    /// An interpreter's connection ended. Most likely its process has ended, or the one that has them all, and that will
+    /// say more: it is awaited for a moment.
     fn hung_up(&mut self, id: InterpreterId) {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
             return;
         };
         interpreter.end().hung_up = true;
-        let awaited = interpreter.language == Language::Python && self.children.python_control.is_some();
+        let awaited = match interpreter.language {
+            Language::Python => self.children.python.is_some(),
+            _ => self.children.jvm.is_some(),
+        };
         self.lose_if_over(id, if awaited { EXIT_DEADLINE } else { Duration::ZERO });
     }
 

@@ -50,6 +50,12 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long the server may take to acknowledge the last events of a driver that ends by itself.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// How long processes that were killed may take to be gone, after everything else is.
+const SWEEP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often they are looked for meanwhile.
+const SWEEP_EVERY: Duration = Duration::from_millis(10);
+
 /// How long a reason may be, in bytes; longer ones lose their end.
 const REASON_BYTES_MAX: usize = 16 << 10;
 
@@ -292,14 +298,17 @@ impl Driver {
         self.events.push(what, None);
     }
 
-    /// Ends every child and whatever they left behind, and returns when all are reaped. The connection to the server
+    /// Ends every child and whatever they left behind, and returns when all are gone. The connection to the server
     /// stays until then: its end says that nothing is left.
     async fn end(&mut self) {
         self.end_children().await;
         for pid in self.interpreters.values().filter_map(|interpreter| interpreter.group) {
             process::signal_group(pid, Signal::SIGKILL);
         }
-        process::sweep(&self.mark);
+        let end = Instant::now() + SWEEP_DEADLINE;
+        while process::sweep(&self.mark) > 0 && Instant::now() < end {
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
         let _ = std::fs::remove_file(self.spec.link_socket());
         let _ = std::fs::remove_file(self.spec.interpreters_socket());
         let _ = std::fs::remove_file(self.spec.folder.join("mark"));

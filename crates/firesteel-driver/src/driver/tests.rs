@@ -305,17 +305,13 @@ async fn a_command_that_is_sent_again_runs_once() {
     server.sequences.insert(context, 1);
     assert_eq!(server.run(context, PYTHON, "echo 2").await, "2");
     assert_eq!(bench.connect().await.contexts, [HeldContext { context, accepted: 2 }]);
-    let server = bench.connect().await;
-    drop_events(&bench, server, 7).await;
-}
-
-/// Reads what a new connection is sent again, up to an event, and stops the driver.
-async fn drop_events(bench: &Bench, mut server: Server, last: u64) -> u64 {
-    while server.last < last {
-        server.event().await;
+    let mut server = bench.connect().await;
+    let mut started = 0;
+    while server.last < 6 {
+        started += usize::from(matches!(server.event().await.0, DriverEvent::Started { .. }));
     }
-    assert!(!bench.driver.is_finished());
-    server.last
+    assert_eq!(started, 2);
+    bench.stop(server).await;
 }
 
 #[tokio::test]
@@ -430,8 +426,8 @@ async fn an_answer_for_another_command_is_not_taken() {
 #[tokio::test]
 async fn a_result_that_was_sent_before_the_process_ended_is_kept() {
     let (bench, mut server) = Bench::ready().await;
-    let context = server.open(PYTHON).await;
     for n in 0..10 {
+        let context = server.open(PYTHON).await;
         assert_eq!(server.run(context, PYTHON, &format!("last-word {n}")).await, n.to_string());
     }
     bench.stop(server).await;
@@ -654,4 +650,35 @@ async fn a_second_driver_of_a_folder_is_refused() {
     let second = super::run(bench.spec.clone()).await.unwrap_err();
     assert!(second.to_string().contains("another driver"), "{second}");
     bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn nothing_new_is_started_while_too_much_is_not_acknowledged() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let big = format!("images {}", "x".repeat(600 << 10));
+    for _ in 0..2 {
+        let command = server.execute(context, PYTHON, &big).await;
+        server.started(context, command).await;
+        server.finished(context, command).await;
+    }
+    let (third, fourth) =
+        (server.execute(context, PYTHON, "echo 3").await, server.execute(context, PYTHON, "echo 4").await);
+    server.cancel(context, third).await;
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: third });
+    server.ack().await;
+    server.started(context, fourth).await;
+    server.finished(context, fourth).await;
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_jvm_that_hangs_up_and_lives_on_is_killed() {
+    let bench = Bench::with(|spec| drop(spec.conf.insert("fake".into(), "hang".into()))).await;
+    let mut server = bench.connect().await;
+    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
+    let DriverEvent::Failed { reason } = server.event().await.0 else { panic!("the JVM is out of reach") };
+    assert!(reason.contains("the control connection ended"), "{reason}");
+    server.ack().await;
+    bench.ended().await;
 }

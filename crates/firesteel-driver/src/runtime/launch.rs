@@ -15,7 +15,8 @@ pub(crate) const AGENT: &str = "firesteel.Agent";
 
 /// How the driver's JVM is tuned. On few cores the JIT's own work is most of the cost of starting. An archive is made
 /// with the same flags.
-const FLAGS: &[&str] = &["-XX:TieredStopAtLevel=1", "-Xss4m"];
+/// One compiler alone would have a code cache of 48 MB, which hundreds of contexts fill: the JVM then fails at random.
+const FLAGS: &[&str] = &["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m", "-Xss4m"];
 
 /// What every JVM of Spark is given, and what an unknown flag must not stop.
 const SETTINGS: &[&str] = &[

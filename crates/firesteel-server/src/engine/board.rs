@@ -78,6 +78,12 @@ impl Board {
         Some(room)
     }
 
+    /// Returns how many commands are on the board.
+    #[cfg(test)]
+    pub(crate) fn open_commands(&self) -> usize {
+        self.lock().values().map(|entry| entry.open.len()).sum()
+    }
+
     /// Takes back a command that could not be stored.
     pub(crate) fn unqueue(&self, context: ContextId, command: CommandId) {
         if let Some(entry) = self.lock().get_mut(&context) {

@@ -26,6 +26,8 @@ mod cluster;
 mod error;
 pub mod launch;
 mod link;
+#[cfg(test)]
+mod tests;
 
 pub use error::EngineError;
 

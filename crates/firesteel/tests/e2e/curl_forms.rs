@@ -196,13 +196,13 @@ fn credentials_are_a_password_or_a_token(server: &Server) {
 }
 
 fn wrong_credentials_are_refused(server: &Server) {
-    for user in ["admin:wrong", "nobody:wrong", "token:wrong", "admin:", ":"] {
+    for user in ["admin:tr0ub4dor", "nobody:tr0ub4dor", "token:tr0ub4dor", "admin:", ":"] {
         let reply = anonymous(server, &["-u", user, "URL/api/1.2/clusters/list"]).reply;
         assert!(reply.headers.contains_key("www-authenticate"), "{user}: {reply:?}");
-        assert!(!reply.refused(401).contains("wrong"), "{user}");
+        assert!(!reply.refused(401).contains("tr0ub4dor"), "{user}");
     }
-    let reply = anonymous(server, &["-H", "Authorization: Bearer wrong", "URL/api/1.2/clusters/list"]).reply;
-    assert!(!reply.refused(403).contains("wrong"));
+    let reply = anonymous(server, &["-H", "Authorization: Bearer tr0ub4dor", "URL/api/1.2/clusters/list"]).reply;
+    assert!(!reply.refused(403).contains("tr0ub4dor"));
     let reply = anonymous(server, &["-H", "Authorization: Negotiate x", "URL/api/1.2/clusters/list"]).reply;
     reply.refused(401);
 }

@@ -120,10 +120,10 @@ class Client(JavaClient):
 class Connection(ClientServerConnection):
     """A connection whose answers are read by `AnswerStream`."""
 
-    def connect_to_java_server(self):
-        super().connect_to_java_server()
+    def _authenticate_connection(self):
         self.stream.close()
         self.stream = AnswerStream(self.socket)
+        super()._authenticate_connection()
 
     def send_command(self, command):
         try:
@@ -152,10 +152,10 @@ class AnswerStream:
         return line
 
     def take_answer(self, deadline):
-        """Reads and drops one line; `False` if none comes in time or the user interrupts again."""
+        """Reads and drops one line; `False` if none comes in time. The driver may interrupt again meanwhile."""
         while (line := self._line()) is None:
             left = deadline - time.monotonic()
-            if left <= 0 or GATE.owed:
+            if left <= 0:
                 return False
             if self._poll.poll(min(left, 0.1) * 1000) and not self._fill():
                 return False

@@ -5,6 +5,7 @@ open). While the main thread is inside a conversation with the JVM it is owed, a
 half-said.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -44,9 +45,19 @@ class Gate:
             self.open = False
             return None, error
 
+    @contextlib.contextmanager
+    def holding(self):
+        """Interrupts wait until the block has ended, and are raised by the next `pay`."""
+        ours = in_main_thread()
+        self.held += ours
+        try:
+            yield
+        finally:
+            self.held -= ours
+
     def pay(self):
         """Raises the interrupt that came at a bad moment, if one did."""
-        if self.owed and not self.held:
+        if self.owed and not self.held and in_main_thread():
             self.owed = False
             raise KeyboardInterrupt
 

@@ -1,9 +1,8 @@
 """What a command came to: the fields and the payload of its `done` message."""
 
 import base64
-import json
 
-from . import errors
+from . import errors, wire
 
 # A payload frame is at most 64 MiB, and images grow by a third on their way into text.
 IMAGE_BYTES_MAX = 40 << 20
@@ -74,7 +73,7 @@ def images(pictures):
             print(f"{len(pictures) - len(names)} images left out: together they are too large")
             break
         names.append("data:image/png;base64," + base64.b64encode(picture).decode())
-    return Outcome("images", json.dumps({"data": None, "fileNames": names, "resultType": "images"}).encode())
+    return Outcome("images", wire.encode({"data": None, "fileNames": names, "resultType": "images"}))
 
 
 def cancelled():
@@ -93,7 +92,7 @@ def plain_failure(error):
 
 
 def _error(summary, cause):
-    return Outcome("error", json.dumps({"cause": cause, "resultType": "error", "summary": summary}).encode())
+    return Outcome("error", wire.encode({"cause": cause, "resultType": "error", "summary": summary}))
 
 
 def _encode(content):

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import selectors
+import shutil
 import signal
 import sys
 
@@ -28,6 +29,13 @@ def main():
         return EXIT_MISSING
     gc.collect()
     gc.freeze()
+    try:
+        return _serve(order, warm)
+    finally:
+        shutil.rmtree(warm.ipython_dir, ignore_errors=True)
+
+
+def _serve(order, warm):
     try:
         control = Connection.open(order["socket"])
         control.greet(role="python", key=order.pop("key"), pid=os.getpid())

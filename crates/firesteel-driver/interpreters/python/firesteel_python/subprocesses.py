@@ -4,17 +4,23 @@ import signal
 import subprocess
 
 from . import processes
+from .interrupts import GATE
 
 GRACE_SECONDS = 2
 
 
 def run(command, shell=False):
     """Runs a command to its end and returns its exit status."""
-    process = subprocess.Popen(command, shell=shell, stdin=subprocess.DEVNULL)
+    process = None
     try:
+        # An interrupt in the middle of this would leave a process that nobody knows of.
+        with GATE.holding():
+            process = subprocess.Popen(command, shell=shell, stdin=subprocess.DEVNULL)
+        GATE.pay()
         return process.wait()
     except BaseException:
-        _end(process)
+        if process is not None:
+            _end(process)
         raise
 
 

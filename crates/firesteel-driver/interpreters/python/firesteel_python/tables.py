@@ -3,9 +3,10 @@
 import base64
 import datetime
 import decimal
-import json
 import math
 import sys
+
+from . import wire
 
 
 def encode(value, spark, rows_max, bytes_max):
@@ -37,14 +38,14 @@ def _encode(columns, height, rows_max, bytes_max):
     schema = [{"name": name, "type": kind, "metadata": "{}"} for name, (kind, _) in columns]
     rows, room = [], bytes_max
     for row in zip(*(cells for _, (_, cells) in columns)):
-        text = json.dumps([_cell(cell) for cell in row])
-        room -= len(text)
+        encoded = wire.encode([_cell(cell) for cell in row])
+        room -= len(encoded)
         if room < 0:
             break
-        rows.append(text)
+        rows.append(encoded)
     truncated = bool(columns) and len(rows) < height
-    head = json.dumps({"isJsonSchema": True, "resultType": "table", "schema": schema, "truncated": truncated})
-    return f'{{"data":[{",".join(rows)}],{head[1:]}'.encode()
+    head = wire.encode({"isJsonSchema": True, "resultType": "table", "schema": schema, "truncated": truncated})
+    return b'{"data":[' + b",".join(rows) + b"]," + head[1:]
 
 
 def _column(series):

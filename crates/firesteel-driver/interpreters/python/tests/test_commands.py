@@ -41,6 +41,11 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.text(""), "")
         self.assertEqual(self.text("# only a comment"), "")
 
+    def test_a_lone_surrogate_does_not_spoil_an_answer(self):
+        payload = self.run_("raise ValueError('\\ud800')").payload
+        self.assertNotIn(b"\\ud800", payload)
+        self.assertIn("ValueError: ?", json.loads(payload.decode())["cause"])
+
     def test_names_live_on(self):
         self.text("kept = 40")
         self.assertEqual(self.text("kept + 2"), "42")

@@ -13,7 +13,12 @@ sys.path.insert(0, os.path.dirname(HERE))
 
 from firesteel_python import frames  # noqa: E402
 
-SAMPLES = glob.glob(os.path.join(HERE, "..", "..", "..", "tests", "frames", "*.json"))
+FOLDER = os.path.join(HERE, "..", "..", "..", "tests", "frames")
+SAMPLES = [
+    path
+    for link in ("answer", "driver_to_python", "driver_to_interpreter")
+    for path in glob.glob(os.path.join(FOLDER, link, "*.json"))
+]
 
 
 class Frames(unittest.TestCase):
@@ -64,11 +69,9 @@ class Frames(unittest.TestCase):
     def test_samples(self):
         for path in SAMPLES:
             with open(path, "rb") as sample:
-                content = json.load(sample)
-            for message in content if isinstance(content, list) else [content]:
-                message = message.get("message", message)
-                self.put(json.dumps({**message, "payload": False}).encode())
-                self.assertEqual(self.connection.receive()[0]["type"], message["type"], path)
+                message = json.load(sample)
+            self.put(json.dumps(message).encode(), *([b"body"] if message.get("payload") else []))
+            self.assertEqual(self.connection.receive(), (message, b"body" if message.get("payload") else None), path)
 
 
 if __name__ == "__main__":

@@ -51,8 +51,9 @@ class Case(unittest.TestCase):
             while True:
                 self.python.drain()
                 self.python.peer.receive()
+        ended = self.driver.exited(self.python)
         self.python.drain()
-        return self.driver.exited(self.python)
+        return ended
 
 
 class Interrupts(Case):

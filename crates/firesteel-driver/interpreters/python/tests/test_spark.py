@@ -2,7 +2,7 @@
 
 import json
 import random
-import re
+import select
 import time
 import unittest
 
@@ -192,7 +192,11 @@ class Spark(unittest.TestCase):
     def test_a_gateway_that_is_gone(self):
         other = self.driver.context(self.jvm.gateway(), "11")
         other.run("sc._gateway.shutdown()")
-        self.assertEqual(other.run("spark.range(1).count()").outcome, "error")
+        # Whether its port still takes connections, never to answer them, is up to the JVM.
+        other.send("spark.range(1).count()")
+        if not select.select([other.peer.link], [], [], 3)[0]:
+            other.interrupt()
+        self.assertIn(other.answer().outcome, ("error", "cancelled"))
         self.assertEqual(other.run("1+1").text, "2")
         other.close()
 

@@ -44,14 +44,6 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
     override def resetClassLoader(): Unit = ()
   }
 
-  /** Defines the compiled classes with the checks that make their loops cancellable. */
-  private final class CheckedLoader(root: AbstractFile, parent: ClassLoader) extends AbstractFileClassLoader(root, parent) {
-    override def classBytes(name: String): Array[Byte] = {
-      val bytes = super.classBytes(name)
-      if (bytes.length == 0) bytes else LoopChecks.instrument(bytes)
-    }
-  }
-
   val loader: ClassLoader = intp.classLoader
 
   /** Compiles, and defines nothing yet. */
@@ -115,6 +107,15 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
 
 object Repl {
   private val LinesPerCompilation = 10
+}
+
+/** Defines the compiled classes with the checks that make their loops cancellable. Whoever holds one of the classes holds this
+  * loader, so it must not hold the compiler. */
+private final class CheckedLoader(root: AbstractFile, parent: ClassLoader) extends AbstractFileClassLoader(root, parent) {
+  override def classBytes(name: String): Array[Byte] = {
+    val bytes = super.classBytes(name)
+    if (bytes.length == 0) bytes else LoopChecks.instrument(bytes)
+  }
 }
 
 /** Collects what the compiler says, worded for a reader who has the source before him. */

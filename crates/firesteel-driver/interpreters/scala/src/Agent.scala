@@ -100,6 +100,9 @@ final class Engines(launch: Launch) {
     conf.set("spark.repl.class.outputDir", launch.classesDir.toString)
     conf.setIfMissing("spark.app.name", "firesteel")
     conf.setIfMissing("spark.master", "local[*]")
+    // A killed task that does not stop, such as an endless loop, ends its executor: or a cancelled command would go on there for ever.
+    conf.setIfMissing("spark.task.reaper.enabled", "true")
+    conf.setIfMissing("spark.task.reaper.killTimeout", "20s")
     val context = new SparkContext(conf)
     started = new Sessions(SparkSession.builder().getOrCreate())
     jars.foreach(jar => context.addJar(jar.getPath))
@@ -167,7 +170,7 @@ final class Control(launch: Launch) {
   private def handle(message: Message): Unit = message.kind match {
     case "open" => open(message.text("interpreter"), message.text("language"), message.text("key"))
     case "gateway" => openGateway(message.text("interpreter"))
-    case "cancel" => cancel(message.text("context"), message.textOrNull("interpreter"))
+    case "cancel" => cancel(message.text("context"), message.textOrNull("interpreter"), message.textOrNull("command"))
     case "forget" => forget(message.text("interpreter"))
     case "close_context" => engines.sessions.close(message.text("context"))
     case other => throw new IOException(s"unknown message `$other`")
@@ -211,9 +214,9 @@ final class Control(launch: Launch) {
       connection.send("type" -> "gateway_ready", "interpreter" -> id, "port" -> gateway.port, "token" -> gateway.token)
     } catch { case NonFatal(failed) => openFailed(id, failed.toString) }
 
-  private def cancel(context: String, id: String): Unit = {
+  private def cancel(context: String, id: String, command: String): Unit = {
     val interpreter = if (id == null) null else interpreters.get(id)
-    if (interpreter == null) cancels.cancelJobs(context) else cancels.cancel(context, interpreter)
+    if (interpreter == null) cancels.cancelJobs(context) else cancels.cancel(context, interpreter, command)
   }
 
   private def forget(id: String): Unit = {
@@ -224,6 +227,6 @@ final class Control(launch: Launch) {
   /** Whatever still runs there is stopped; its thread frees the rest. */
   private def ended(interpreter: Interpreter): Unit = {
     interpreters.remove(interpreter.id, interpreter)
-    if (interpreter.boundTo != null) cancels.cancel(interpreter.boundTo, interpreter)
+    if (interpreter.boundTo != null) cancels.cancel(interpreter.boundTo, interpreter, null)
   }
 }

@@ -13,10 +13,11 @@ final class Cancels(spark: () => SparkContext) {
     thread
   }
 
-  /** Stops the running command of an interpreter of this process; nothing runs, nothing happens. */
-  def cancel(context: String, interpreter: Interpreter): Unit = {
+  /** Stops the running command of an interpreter of this process; nothing runs, nothing happens. When `command` is given, no other
+    * is stopped: a cancel and the next command come over different sockets, and can pass each other. */
+  def cancel(context: String, interpreter: Interpreter, command: String): Unit = {
     val turn = interpreter.turn
-    if (turn != null) {
+    if (turn != null && (command == null || turn.command == command) && turn.beginCancel()) {
       LoopChecks.arm()
       repeat(turn, Sessions.group(context), Cancels.FirstDelayMs)
     }

@@ -24,7 +24,7 @@ trait Engine {
 }
 
 final class Interpreter(
-    val id: String, engine: Engine, connection: Connection, loader: ClassLoader, sessions: Sessions, onEnd: Interpreter => Unit) {
+    val id: String, private var engine: Engine, connection: Connection, loader: ClassLoader, sessions: Sessions, onEnd: Interpreter => Unit) {
   private val orders = new LinkedBlockingQueue[Message]
   private val runner = new Thread(null, () => runLoop(), s"firesteel-$id", Interpreter.StackBytes)
   @volatile private var current: Turn = _
@@ -90,6 +90,7 @@ final class Interpreter(
     }
     try engine.close()
     catch { case NonFatal(failed) => Log.warn(s"interpreter $id did not close cleanly", failed) }
+    engine = null // a pool's thread that began here may refer to this interpreter for ever, but not to its compiler
   }
 
   /** User code can keep a reference to this thread and interrupt it at any time; between commands that means nothing. */

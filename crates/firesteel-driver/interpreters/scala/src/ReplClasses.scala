@@ -11,8 +11,8 @@ import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicInteger
 
 object ReplClasses {
-  /** How many lines a block holds; when they are used up the interpreter takes another. Two million blocks fit into an `Int`. */
-  val BlockLines = 1000
+  /** How many lines a block holds; when they are used up the interpreter takes another. Ten million blocks fit into nine digits. */
+  val BlockLines = 100
   private val Prefix = "$line"
 }
 

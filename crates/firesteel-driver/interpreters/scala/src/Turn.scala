@@ -37,6 +37,13 @@ final class Turn(val command: String, val source: String, thread: Thread) {
 
   def end(): Unit = synchronized { over = true }
 
+  /** Whether this is the first who wants it cancelled: one schedule of interrupts is enough. */
+  def beginCancel(): Boolean = synchronized {
+    val first = !asked && !over
+    asked = first || asked
+    first
+  }
+
   /** Asks once more. Under the lock, so that the job group is never cancelled on behalf of a turn that is over. */
   def cancel(context: SparkContext, group: String): Unit = synchronized {
     if (!over) {

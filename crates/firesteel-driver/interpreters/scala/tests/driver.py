@@ -135,15 +135,15 @@ class Interpreter:
         self.start(source)
         return self.finish()
 
-    def cancel(self):
-        self.jvm.control.send(type="cancel", context=self.context, interpreter=self.id)
+    def cancel(self, **more):
+        self.jvm.control.send(type="cancel", context=self.context, interpreter=self.id, **more)
 
     def close(self):
         self.peer.close()
 
 
 class Jvm:
-    def __init__(self, conf=None, options=(), limits=LIMITS, env=None):
+    def __init__(self, conf=None, options=(), limits=LIMITS, env_more=None):
         self.dir = tempfile.TemporaryDirectory(prefix="firesteel-")
         self.limits = limits
         self.path = os.path.join(self.dir.name, "interpreters.sock")
@@ -151,9 +151,11 @@ class Jvm:
         self.listener.bind(self.path)
         self.listener.listen(16)
         self.ids = 0
+        self.peers = []
         self.log = open(os.environ.get("JVM_LOG", os.path.join(self.dir.name, "jvm.log")), "ab")
         self.began = time.monotonic()
-        self.process = subprocess.Popen(java_command(*options), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, env=env)
+        self.process = subprocess.Popen(java_command(*options), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log,
+                                        env={**os.environ, **(env_more or {})})
         key = secrets.token_hex(16)
         settings = {"spark.ui.enabled": "false", "spark.sql.warehouse.dir": os.path.join(self.dir.name, "warehouse"),
                     "spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "2", **(conf or {})}
@@ -164,7 +166,8 @@ class Jvm:
         self.control, hello = self._accept("jvm", key)
         assert hello["pid"] == self.process.pid
         self.messages = queue.Queue()
-        threading.Thread(target=self._read_control, daemon=True).start()
+        self.reading = threading.Thread(target=self._read_control, daemon=True)
+        self.reading.start()
         self.ready = self.expect("spark_ready")
         self.ready_s = time.monotonic() - self.began
 
@@ -172,6 +175,7 @@ class Jvm:
         self.listener.settimeout(120)
         sock, _ = self.listener.accept()
         peer = Peer(sock)
+        self.peers.append(peer)
         hello, _ = peer.receive()
         assert hello["type"] == "hello" and hello["version"] == VERSION and hello["role"] == role and hello["key"] == key, hello
         peer.send(type="welcome", limits=self.limits)
@@ -199,6 +203,7 @@ class Jvm:
         peer, hello = self._accept("interpreter", key)
         assert hello["interpreter"] == id
         interpreter = Interpreter(self, id, peer)
+        interpreter.hello = hello
         return interpreter.bind(context) if context else interpreter
 
     def gateway(self):
@@ -214,6 +219,11 @@ class Jvm:
         else:
             self.process.stdin.close()
         status = self.process.wait(30)
+        self.process.stdin.close()
+        self.reading.join(10)
+        for peer in self.peers:
+            peer.close()
+        self.log.close()
         self.listener.close()
         self.dir.cleanup()
         return status

@@ -1,0 +1,122 @@
+//! `firesteel exec`: code from the command line, a file or the standard input; what it prints and how it ends.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::case::Case;
+use crate::poll::until;
+use crate::server::{Server, program};
+
+pub(crate) fn cases() -> Vec<Case> {
+    shared![
+        code_on_the_command_line_prints_its_text,
+        a_table_is_laid_out,
+        code_that_fails_says_so_and_ends_with_1,
+        code_comes_from_a_file_or_the_standard_input,
+        wrong_use_and_unreachable_servers_end_with_2,
+        ctrl_c_cancels_the_command,
+        a_repl_runs_lines_of_a_pipe,
+    ]
+}
+
+/// The program as a user has it who pasted what `up` prints.
+fn firesteel(server: &Server, arguments: &[&str]) -> Command {
+    let mut command = program();
+    command.args(arguments).env("DATABRICKS_CONFIG_FILE", server.data.join("databrickscfg"));
+    command.env("REQUESTS_CA_BUNDLE", server.ca()).env("HOME", server.data.join("no home"));
+    command
+}
+
+/// Runs it; its exit status, what it printed, and what it said beside.
+#[track_caller]
+fn run(server: &Server, arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = firesteel(server, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may end without reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap_or_else(|| panic!("{arguments:?}: {status}")), text(stdout), text(stderr))
+}
+
+/// Runs code that ends well; what it printed.
+#[track_caller]
+fn prints(server: &Server, arguments: &[&str], input: &str) -> String {
+    let (status, stdout, stderr) = run(server, arguments, input);
+    assert_eq!(status, 0, "{arguments:?}: {stderr}");
+    stdout
+}
+
+fn code_on_the_command_line_prints_its_text(server: &Server) {
+    assert_eq!(prints(server, &["exec", "print(1 + 1)"], ""), "2\n");
+    assert_eq!(prints(server, &["exec", "-l", "scala", "val x = 42"], ""), "x: Int = 42\n");
+    assert_eq!(prints(server, &["exec", "x = 1"], ""), "");
+}
+
+fn a_table_is_laid_out(server: &Server) {
+    let printed = prints(server, &["exec", "-l", "sql", "select 42 as answer, 'x' as letter"], "");
+    assert!(["answer", "letter", "42", "x"].iter().all(|word| printed.contains(word)), "{printed}");
+}
+
+fn code_that_fails_says_so_and_ends_with_1(server: &Server) {
+    for (language, code, said) in [
+        ("python", "1/0", "ZeroDivisionError: division by zero"),
+        ("scala", "nope", "not found: value nope"),
+        ("sql", "select * from nope", "`nope`"),
+        ("python", "import os; os._exit(3)", "exit status 3"),
+    ] {
+        let (status, stdout, stderr) = run(server, &["exec", "-l", language, code], "");
+        assert_eq!((status, stdout.as_str()), (1, ""), "{code}: {stderr}");
+        assert!(stderr.contains(said), "{code}: {stderr}");
+    }
+}
+
+fn code_comes_from_a_file_or_the_standard_input(server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (python, sql) = (file("a.py", "for i in range(2):\n    print(i)\n"), file("b.sql", "select 7 as seven;\n"));
+    assert_eq!(prints(server, &["exec", "-f", &python], ""), "0\n1\n");
+    assert!(prints(server, &["exec", "-f", &sql], "").contains("seven"));
+    assert_eq!(prints(server, &["exec"], "print('piped')\n"), "piped\n");
+    assert_eq!(prints(server, &["exec", "-l", "scala", "-"], "println(\"piped\")\n"), "piped\n");
+}
+
+fn wrong_use_and_unreachable_servers_end_with_2(server: &Server) {
+    let (status, _, stderr) = run(server, &["exec", "-f", "/no/such/file.py"], "");
+    assert!(status == 2 && stderr.contains("/no/such/file.py"), "{status}: {stderr}");
+    let (status, ..) = run(server, &["exec", "-l", "cobol", "1"], "");
+    assert_eq!(status, 2);
+    let nowhere = ["exec", "--host", "https://127.0.0.1:9", "--token", "t", "1"];
+    let (status, _, stderr) = run(server, &nowhere, "");
+    assert!(status == 2 && stderr.contains("127.0.0.1:9"), "{status}: {stderr}");
+}
+
+fn ctrl_c_cancels_the_command(server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, stopped) = (folder.path().join("begun"), folder.path().join("stopped"));
+    let code = format!(
+        "import time\nopen({begun:?}, 'w').close()\ntry: time.sleep(600)\nfinally: open({stopped:?}, 'w').close()"
+    );
+    let child = firesteel(server, &["exec", &code]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("the code has begun", || begun.exists(), |begun| *begun);
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(stopped.exists(), "the code was stopped before the client left");
+}
+
+fn a_repl_runs_lines_of_a_pipe(server: &Server) {
+    let printed = prints(server, &["repl", "-l", "python"], "x = 41\nprint(x + 1)\n");
+    assert!(printed.contains("42"), "{printed}");
+}

@@ -1,0 +1,141 @@
+"""Cases for the stock SDK: `sdk.py CASE FACTS`. The host and the token come from the environment, as its users have them."""
+
+import contextlib
+import json
+import sys
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config, DatabricksError
+from databricks.sdk.dbutils import RemoteDbUtils
+from databricks.sdk.errors import ResourceDoesNotExist
+from databricks.sdk.service.compute import CommandStatus, ContextStatus, Language, ResultType
+
+FACTS = json.loads(sys.argv[2])
+CLUSTER = FACTS["cluster"]
+
+
+class Context:
+    """An execution context and what runs in it."""
+
+    def __init__(self, api, language):
+        self._api, self._language = api, language
+        view = api.create(cluster_id=CLUSTER, language=language).result()
+        assert view.status == ContextStatus.RUNNING, view
+        self.id = view.id
+
+    def start(self, code, language=None):
+        return self._api.execute(
+            cluster_id=CLUSTER, context_id=self.id, language=language or self._language, command=code
+        )
+
+    def run(self, code, language=None):
+        view = self.start(code, language).result()
+        assert view.status == CommandStatus.FINISHED, view
+        return view.results
+
+
+@contextlib.contextmanager
+def context(client, language=Language.PYTHON):
+    found = Context(client.command_execution, language)
+    try:
+        yield found
+    finally:
+        client.command_execution.destroy(cluster_id=CLUSTER, context_id=found.id)
+
+
+def a_command_runs_and_its_context_is_destroyed(client=None):
+    client = client or WorkspaceClient()
+    with context(client) as python:
+        results = python.run("print(1)")
+        assert (results.result_type, results.data) == (ResultType.TEXT, "1"), results
+        assert client.command_execution.context_status(CLUSTER, python.id).status == ContextStatus.RUNNING
+    try:
+        client.command_execution.context_status(CLUSTER, python.id)
+    except DatabricksError as error:
+        assert str(error) == f"ContextNotFound: {python.id}", error
+    else:
+        raise AssertionError("the context is still there")
+
+
+def what_raises_is_an_error_result():
+    with context(WorkspaceClient()) as python:
+        results = python.run("1/0")
+        assert results.result_type == ResultType.ERROR, results
+        assert "<span class='ansi-red-fg'>ZeroDivisionError</span>" in results.summary, results.summary
+        assert results.cause.splitlines()[-1] == "ZeroDivisionError: division by zero", results.cause
+
+
+def a_missing_context_is_named_without_a_code():
+    try:
+        WorkspaceClient().command_execution.execute(
+            cluster_id=CLUSTER, context_id="", language=Language.PYTHON, command="print(1)"
+        )
+    except DatabricksError as error:
+        assert "requirement failed: missing contextId" in str(error), error
+        assert error.error_code is None, error.error_code
+    else:
+        raise AssertionError("a command ran in no context")
+
+
+def a_cancel_ends_in_cancelled():
+    client = WorkspaceClient()
+    with context(client) as python:
+        for code in ("import time; time.sleep(600)", "while True: pass"):
+            command = python.start(code)
+            ended = client.command_execution.cancel(
+                cluster_id=CLUSTER, context_id=python.id, command_id=command.command_id
+            ).result()
+            assert ended.status == CommandStatus.CANCELLED, ended
+        assert python.run("print(2)").data == "2"
+
+
+def an_unknown_cluster_does_not_exist():
+    client = WorkspaceClient()
+    assert client.clusters.get(CLUSTER).cluster_id == CLUSTER
+    try:
+        client.clusters.get("nope")
+    except ResourceDoesNotExist:
+        pass
+    else:
+        raise AssertionError("there is a cluster `nope`")
+
+
+def remote_dbutils_list_the_mounts():
+    dbutils = RemoteDbUtils(Config(cluster_id=CLUSTER))
+    mounts = dbutils.fs.mounts()
+    assert [mount.mountPoint for mount in mounts] == ["/"], mounts
+    # It never does this itself: its context is there until the cluster has no room for more.
+    WorkspaceClient().command_execution.destroy(CLUSTER, dbutils._ctx.id)
+
+
+def sql_gives_a_table():
+    with context(WorkspaceClient(), Language.SQL) as sql:
+        results = sql.run("select 1 as a, null as b, 'x' as c")
+        assert results.result_type == ResultType.TABLE, results
+        types = [column["type"] for column in results.schema]
+        assert (types[0], types[2]) == ('"integer"', '"string"'), types
+        assert results.data == [[1, None, "x"]], results.data
+        assert results.truncated in (False, None) and results.is_json_schema is True, results
+        failed = sql.run("select * from nope")
+        assert failed.result_type == ResultType.ERROR and "`nope`" in failed.summary, failed
+
+
+def state_is_shared_in_a_context_and_not_beyond():
+    client = WorkspaceClient()
+    with context(client) as one, context(client) as other:
+        assert one.run("x = 1").data == ""
+        assert one.run("x + 1").data == "2"
+        assert "NameError" in other.run("x + 1").summary
+        assert one.run("val y = 2", Language.SCALA).data == "y: Int = 2"
+        assert one.run("y * 2", Language.SCALA).data.endswith(" = 4")
+
+
+def a_user_with_a_password_gets_through():
+    client = WorkspaceClient(
+        host=FACTS["host"], username=FACTS["user"], password=FACTS["password"], auth_type="basic"
+    )
+    a_command_runs_and_its_context_is_destroyed(client)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
