@@ -43,8 +43,9 @@ class Commands(unittest.TestCase):
 
     def test_a_lone_surrogate_does_not_spoil_an_answer(self):
         payload = self.run_("raise ValueError('\\ud800')").payload
-        self.assertNotIn(b"\\ud800", payload)
-        self.assertIn("ValueError: ?", json.loads(payload.decode())["cause"])
+        cause = json.loads(payload.decode())["cause"]
+        self.assertIn("ValueError: ?", cause)
+        cause.encode()  # fails on a lone surrogate
 
     def test_names_live_on(self):
         self.text("kept = 40")
