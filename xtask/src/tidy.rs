@@ -124,6 +124,7 @@ fn interpreter_files_say_what_they_are(files: &[File]) -> Vec<Violation> {
         let header = match file.path.rsplit_once('.') {
             Some((_, "py")) => "\"\"\"",
             Some((_, "scala")) => "// ",
+            Some((_, "R")) => "# ",
             _ => return false,
         };
         let ours = file.path.starts_with(INTERPRETERS) || file.path.starts_with("bench/");

@@ -178,6 +178,8 @@ impl Driver {
     ) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // Caught and passed over: the terminal of a server that is gone is no reason to end.
+        let _hangup = signal(SignalKind::hangup())?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

@@ -52,6 +52,10 @@ const CONNECT_EVERY: Duration = Duration::from_millis(20);
 /// How long nothing is tried after the store or the link failed under us.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long it may take until the start of a command is in the store. Mostly its end comes before that, and one
+/// transaction, the dearest thing on a short command's way, does for both.
+const START_PATIENCE: Duration = Duration::from_millis(50);
+
 /// How long the last words of a driver that has exited are awaited, each.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -68,6 +72,8 @@ pub(crate) struct Cluster {
     board: Arc<Board>,
     requests: mpsc::Sender<(Request, Reply)>,
     state: watch::Receiver<ClusterState>,
+    /// False while it is not known whether a driver that was there before this server is still there.
+    known: watch::Receiver<bool>,
 }
 
 /// What is asked of a cluster's task.
@@ -136,8 +142,9 @@ impl Cluster {
         answer.await.unwrap_or(Err(EngineError::Stopping))
     }
 
-    /// Waits until the cluster is no longer on its way up.
+    /// Waits until the cluster is no longer on its way up, and its driver known to be there or not.
     pub(crate) async fn settled(&self) -> Result<(), EngineError> {
+        self.known.clone().wait_for(|known| *known).await.map_err(|_| EngineError::Stopping)?;
         let mut state = self.state.clone();
         let settled = state.wait_for(|state| !matches!(state, ClusterState::Pending | ClusterState::Restarting)).await;
         match settled.map(|state| state.clone()) {
@@ -162,6 +169,7 @@ pub(crate) fn start(
 ) -> Cluster {
     let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
     let (state, shown) = watch::channel(record.state.clone());
+    let (known, is_known) = watch::channel(!record.state.has_driver());
     let (inner, inner_inbox) = mpsc::channel(16);
     let record = Arc::new(record);
     let span = tracing::info_span!("cluster", cluster.id = %record.id);
@@ -171,9 +179,12 @@ pub(crate) fn start(
         launcher,
         board: board.clone(),
         state,
+        known,
         link: None,
         sent: HashMap::new(),
         applied: 0,
+        starts: Vec::new(),
+        starts_by: None,
         spec: None,
         inner,
         child: None,
@@ -183,7 +194,7 @@ pub(crate) fn start(
         end_by: None,
     };
     tasks.spawn(task.run(inbox, inner_inbox, stop).instrument(span));
-    Cluster { record, board, requests, state: shown }
+    Cluster { record, board, requests, state: shown, known: is_known }
 }
 
 /// What the task itself meets and gets over; nobody waits for it.
@@ -197,11 +208,16 @@ struct Task {
     launcher: Arc<dyn Launcher>,
     board: Arc<Board>,
     state: watch::Sender<ClusterState>,
+    known: watch::Sender<bool>,
     link: Option<Link>,
     /// The highest number that was sent over this link, of each context.
     sent: HashMap<ContextId, u64>,
     /// The last event of this driver that is in the store.
     applied: u64,
+    /// Starts of commands that are shown and not yet in the store, and when they must be. They are not acknowledged:
+    /// with the link they are forgotten, and the next one brings them again.
+    starts: Vec<Arrived>,
+    starts_by: Option<Instant>,
     /// What the driver was told; absent when there is none to look after.
     spec: Option<DriverSpec>,
     inner: mpsc::Sender<Inner>,
@@ -240,6 +256,7 @@ enum Event {
     Request(Request, Reply),
     Driver(Vec<Arrived>),
     Inner(Inner),
+    StartsDeadline,
     EndDeadline,
     Stop,
 }
@@ -264,6 +281,7 @@ impl Task {
                 batch = next_events(self.link.as_mut()) => Event::Driver(batch),
                 Some(report) = inner.recv() => Event::Inner(report),
                 Some((request, reply)) = requests.recv() => Event::Request(request, reply),
+                () = until(self.starts_by) => Event::StartsDeadline,
                 () = until(self.end_by) => Event::EndDeadline,
             };
             if self.handle(event).await.is_break() {
@@ -302,6 +320,7 @@ impl Task {
                 self.exited(status).await;
             }
             Event::Inner(_) => {}
+            Event::StartsDeadline => self.put_away(Vec::new()).await,
             Event::EndDeadline => self.end_by_force().await,
         }
         ControlFlow::Continue(())
@@ -352,8 +371,7 @@ impl Task {
 
     /// Goes back to a driver that was there before this task, or before its link ended.
     fn reattach(&mut self, pause: Duration) {
-        self.link = None;
-        self.attempt += 1;
+        self.drop_link();
         let spec = self.spec.clone().map_or_else(|| self.launcher.spec(&self.record), Ok);
         match spec {
             Ok(spec) => {
@@ -398,6 +416,7 @@ impl Task {
             Ok(()) => {
                 tracing::info!("connected to the driver, process {}", link.pid);
                 self.link = Some(link);
+                self.known.send_replace(true);
                 if self.end_by.is_some() {
                     self.send(ToDriver::Stop {}, None);
                 }
@@ -508,6 +527,7 @@ impl Task {
             }
             Err(error) => tracing::error!("the loss of the driver could not be stored: {error}"),
         }
+        self.known.send_replace(true);
         self.end_by = None;
         self.enders.drain(..).for_each(|reply| answer(Some(reply), Ok(())));
     }
@@ -542,12 +562,19 @@ impl Task {
 
     /// Ends what this task has with a driver, if there is one. Nothing is heard of it after this.
     fn forget_driver(&mut self) {
-        self.attempt += 1;
-        self.link = None;
+        self.drop_link();
         self.killed_because = None;
         if let Some(child) = self.child.take() {
             process::signal(child.pid, Signal::SIGKILL);
         }
+    }
+
+    /// Nothing is heard of the link, or of an attempt at one, after this.
+    fn drop_link(&mut self) {
+        self.attempt += 1;
+        self.link = None;
+        self.starts.clear();
+        self.starts_by = None;
     }
 
     /// Kills an earlier driver of this cluster and what it may have left behind.
@@ -569,12 +596,30 @@ impl Task {
 
     // ---- what the driver reports ----
 
-    async fn reported(&mut self, batch: Vec<Arrived>) {
-        let Some(last) = batch.last().map(|arrived| arrived.number) else { return };
-        let Some(generation) = self.link.as_ref().map(|link| link.generation.clone()) else { return };
+    async fn reported(&mut self, mut batch: Vec<Arrived>) {
         // A driver sends again what was not acknowledged, some of which may be in the store.
-        let new = batch.into_iter().filter(|arrived| arrived.number > self.applied);
-        let changes: Vec<Change> = new.map(change).collect();
+        batch.retain(|arrived| arrived.number > self.applied);
+        let starts_only = batch.iter().all(|arrived| matches!(arrived.what, DriverEvent::Started { .. }));
+        if !starts_only || self.starts.len() + batch.len() > BATCH_MAX {
+            return self.put_away(batch).await;
+        }
+        for arrived in &batch {
+            if let DriverEvent::Started { command, .. } = arrived.what {
+                self.board.show(&Change::CommandStarted { command });
+            }
+        }
+        self.starts.extend(batch);
+        self.starts_by.get_or_insert(Instant::now() + START_PATIENCE);
+    }
+
+    /// Puts events into the store, after the starts that wait for them, and then on the board.
+    async fn put_away(&mut self, batch: Vec<Arrived>) {
+        self.starts_by = None;
+        let mut events = std::mem::take(&mut self.starts);
+        events.extend(batch);
+        let last = events.last().map_or(self.applied, |arrived| arrived.number);
+        let Some(generation) = self.link.as_ref().map(|link| link.generation.clone()) else { return };
+        let changes: Vec<Change> = events.into_iter().map(change).collect();
         match self.store.apply(&self.record.id, &generation, last, changes.clone()).await {
             Ok(Applied::Now | Applied::Before) => self.applied = self.applied.max(last),
             // Not acknowledged: the driver keeps them, and a new link brings them again.

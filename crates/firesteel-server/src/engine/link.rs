@@ -12,6 +12,7 @@ use firesteel_driver::protocol::link::{DriverEvent, FromDriver, HeldContext, ToD
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// How long a driver may take to answer `hello`.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
@@ -88,9 +89,10 @@ impl Link {
         Ok(Self { generation, contexts, pid, out, events })
     }
 
-    /// Sends a message; false when the driver is gone or does not read.
+    /// Sends a message; false when the driver does not read. That one is gone is heard of as the end of its events,
+    /// which come first.
     pub(crate) fn send(&self, message: ToDriver, payload: Option<Bytes>) -> bool {
-        self.out.try_send((message, payload)).is_ok()
+        !matches!(self.out.try_send((message, payload)), Err(TrySendError::Full(_)))
     }
 
     /// Sends a message, waiting for room; false when the driver is gone or does not read.

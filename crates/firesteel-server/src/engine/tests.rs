@@ -489,19 +489,28 @@ async fn a_long_queue_is_settled_whole() {
 async fn the_death_of_the_driver_is_told_to_all_it_takes_with_it() {
     let mut bench = Bench::running_with(Limits::default(), true).await;
     let context = bench.context().await;
-    let (first, second) = (bench.execute(context, "1").await, bench.execute(context, "2").await);
-    bench.driver.executed(first).await;
-    bench.driver.executed(second).await;
+    let mut reached = Vec::new();
+    for n in 0..100 {
+        let command = bench.execute(context, &n.to_string()).await;
+        bench.driver.executed(command).await;
+        reached.push(command);
+    }
+    let last = bench.execute(context, "last").await;
+    bench.driver.executed(last).await;
     std::fs::write(bench.dir.path().join("driver.log"), "starting\nout of paper\n").unwrap();
     // Its last words, which are still on their way when it ends.
-    bench.driver.finish(context, first, "reached").await;
+    for command in &reached {
+        bench.driver.finish(context, *command, "reached").await;
+    }
     bench.kill_child(Signal::SIGTERM);
     bench.driver.hang_up();
-    let view = bench.over(context, second).await;
+    let view = bench.over(context, last).await;
     assert_eq!(view.status, CommandStatus::Error);
     let reason = text(&view);
     assert!(reason.contains("killed by signal 15") && reason.contains("out of paper"), "{reason}");
-    assert_eq!(text(&bench.over(context, first).await), "reached");
+    for command in reached {
+        assert_eq!(text(&bench.over(context, command).await), "reached");
+    }
     assert_eq!(bench.context_status(context).await, Some(ContextStatus::Error));
     bench.until(ClusterStatus::Error).await;
     let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "3".into()).await;
@@ -569,6 +578,18 @@ async fn an_engine_that_starts_anew_goes_on_with_its_driver() {
     bench.driver.finish(context, second, "two").await;
     assert_eq!(text(&bench.over(context, second).await), "two");
     assert_eq!(bench.launches(), 1);
+}
+
+#[tokio::test]
+async fn a_driver_that_was_there_is_not_taken_for_running_before_it_has_answered() {
+    let mut bench = Bench::running().await;
+    let context = bench.context().await;
+    bench.engine.stop(OnStop::LeaveClusters).await;
+    std::fs::remove_file(bench.dir.path().join("driver.sock")).unwrap();
+    bench.restart().await;
+    let refused = soon("the cluster to settle", bench.engine.wait_running(CLUSTER)).await;
+    assert!(matches!(refused, Err(EngineError::ClusterNotRunning { reason: Some(_), .. })), "{refused:?}");
+    assert_eq!(bench.context_status(context).await, Some(ContextStatus::Error));
 }
 
 #[tokio::test]

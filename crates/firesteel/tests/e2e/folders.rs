@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// What of the shared server's data folder is kept from run to run: it takes minutes to make.
+/// What of the data folder is kept from run to run: it takes minutes to make.
 const KEPT: [&str; 2] = ["runtimes", "cache"];
 
 /// `target/e2e`.
@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
     root.canonicalize().unwrap()
 }
 
-/// The data folder of the shared server.
+/// The data folder of the shared server, and of those that come after it.
 pub(crate) fn data() -> PathBuf {
     root().join("data")
 }
@@ -62,11 +62,8 @@ pub(crate) fn fresh(name: &str) -> PathBuf {
     folder
 }
 
-/// Makes an empty data folder that shares the runtime of the shared server, which must have been started once.
-pub(crate) fn fresh_data(name: &str) -> PathBuf {
-    let folder = fresh(name);
-    for kept in KEPT {
-        std::os::unix::fs::symlink(data().join(kept), folder.join(kept)).unwrap();
-    }
-    folder
+/// Empties the data folder for a server of a case's own, which has the runtime then: the shared server has ended.
+pub(crate) fn fresh_data() -> PathBuf {
+    clean(&data()).unwrap();
+    data()
 }

@@ -24,7 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn start(verb: &str, data: &Path) -> Server {
-    Server::start(verb, data, &[]).unwrap_or_else(|said| panic!("the server did not start:\n{said}"))
+    Server::start(verb, data, &[])
 }
 
 /// Python that adds a line to a file.
@@ -42,7 +42,7 @@ fn lines(file: &Path) -> Vec<String> {
 }
 
 fn a_killed_server_comes_back_to_its_contexts_and_commands() {
-    let data = folders::fresh_data("killed");
+    let data = folders::fresh_data();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let server = start("serve", &data);
@@ -171,7 +171,7 @@ impl<'a> Work<'a> {
 }
 
 fn a_dead_jvm_or_python_says_why_at_once() {
-    let data = folders::fresh_data("died");
+    let data = folders::fresh_data();
     let server = start("up", &data);
 
     // The parent of the Python processes takes them with it, and nothing else.
@@ -199,7 +199,7 @@ fn a_dead_jvm_or_python_says_why_at_once() {
 }
 
 fn a_jvm_that_user_code_ends_says_how() {
-    let data = folders::fresh_data("exited");
+    let data = folders::fresh_data();
     let server = start("up", &data);
     let work = Work::start(&server);
     let context = server.context("scala");
@@ -213,7 +213,7 @@ fn a_jvm_that_user_code_ends_says_how() {
 }
 
 fn a_dead_driver_says_so_and_leaves_no_process() {
-    let data = folders::fresh_data("driverless");
+    let data = folders::fresh_data();
     let server = start("up", &data);
     let work = Work::start(&server);
     kill(Pid::from_raw(processes::driver(&data, &server.cluster).pid), Signal::SIGKILL).unwrap();

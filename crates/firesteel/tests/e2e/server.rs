@@ -66,17 +66,20 @@ impl Server {
     /// Starts the server that most cases share: `firesteel up` in a folder that holds a runtime at most.
     pub(crate) fn shared() -> Result<Self, String> {
         folders::clean(&folders::data())?;
-        Self::start("up", &folders::data(), &[])
+        Self::launch(program().args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folders::data()), &folders::data())
+    }
+
+    /// Starts a server where there is a runtime: it has no use for the network.
+    #[track_caller]
+    pub(crate) fn start(verb: &str, data: &Path, more: &[&str]) -> Self {
+        let mut command = program();
+        command.arg(verb).args(["--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
+        command.env("PIP_INDEX_URL", "http://127.0.0.1:9/").env("PIP_NO_INDEX", "1");
+        Self::launch(&mut command, data).unwrap_or_else(|said| panic!("the server did not start:\n{said}"))
     }
 
     /// Starts a server and waits until it is ready; what it said instead, if it ends.
-    pub(crate) fn start(verb: &str, data: &Path, more: &[&str]) -> Result<Self, String> {
-        let mut command = program();
-        command.arg(verb).arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]).args(more);
-        if data != folders::data() {
-            // Where there is a runtime nothing is to be had from the network.
-            command.env("PIP_INDEX_URL", "http://127.0.0.1:9/").env("PIP_NO_INDEX", "1");
-        }
+    fn launch(command: &mut Command, data: &Path) -> Result<Self, String> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = hear(child.stderr.take().unwrap());
         let lines = lines(child.stdout.take().unwrap());

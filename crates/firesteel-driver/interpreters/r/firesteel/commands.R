@@ -2,6 +2,8 @@
 
 commands <- new.env(parent = emptyenv())
 commands$count <- 0L
+# Where the expression that runs stands in its command.
+commands$place <- NULL
 
 # Runs one command: UTF-8 text as bytes. Whatever it does, this returns an outcome.
 run_command <- function(source) {
@@ -18,29 +20,41 @@ run_command <- function(source) {
 
 # Calls `work`, which returns an outcome, so that it can be interrupted and fail.
 guarded <- function(work) {
-  tryCatch(
+  failed <- NULL
+  fail <- function(error) {
+    # As little as possible here: the stack may be full. The rest is done when it is unwound.
+    failed <<- list(error = error)
+    failed$calls <<- sys.calls()
+    invokeRestart("firesteel_end", NULL)
+  }
+  run <- function() {
     withRestarts(
-      withCallingHandlers(
-        allowInterrupts(work()),
-        error = function(error) invokeRestart("firesteel_end", explain(error, sys.calls())),
-        warning = note_warning
-      ),
+      withCallingHandlers(work(), error = fail, warning = note_warning),
       firesteel_end = function(outcome) outcome,
       # What the console calls going back to the top.
       abort = function(...) displayed_outcome()
-    ),
+    )
+  }
+  tryCatch(
+    allowInterrupts({
+      outcome <- tryCatch(run(), error = function(error) {
+        # The handler above could not run: the stack was full.
+        if (is.null(failed)) {
+          failed <<- list(error = error)
+        }
+        NULL
+      })
+      if (is.null(outcome)) explain(failed$error, users_calls(failed$calls)) else outcome
+    }),
     interrupt = function(interrupt) outcome_cancelled(),
-    # An error in the handler above.
-    error = outcome_of_unprintable,
+    # The error has a message that cannot be had.
+    error = function(error) outcome_of_unprintable(failed$error),
     finally = take_warnings()
   )
 }
 
 explain <- function(error, calls) {
-  if (inherits(error, "firesteel_syntax")) {
-    return(outcome_of_syntax(error))
-  }
-  outcome_of_error(error, users_calls(calls), take_warnings())
+  if (inherits(error, "firesteel_syntax")) outcome_of_syntax(error) else outcome_of_error(error, calls, take_warnings())
 }
 
 # Ends the running command at once with this outcome.
@@ -56,8 +70,11 @@ source_text <- function(source) {
 }
 
 run_source <- function(text, name) {
-  for (expression in parse_source(text, name)) {
-    result <- evaluate(expression, globalenv())
+  expressions <- parse_source(text, name)
+  places <- attr(expressions, "srcref")
+  for (number in seq_along(expressions)) {
+    commands$place <- places[[number]]
+    result <- evaluate(expressions[[number]], globalenv())
     assign(".Last.value", result$value, envir = baseenv())
     if (result$visible) {
       show_value(result$value)
@@ -80,9 +97,8 @@ unlock_last_value <- function() unlockBinding(".Last.value", baseenv())
 
 # Prints a value as the console does.
 show_value <- function(value) {
-  holder <- list2env(list(x = value), parent = globalenv())
-  print <- if (isS4(value)) methods::show else base::print
-  evaluate(as.call(list(print, quote(x))), holder)
+  holder <- list2env(list(x = value, print = base::print, show = methods::show), parent = globalenv())
+  evaluate(if (isS4(value)) quote(show(x)) else quote(print(x)), holder)
 }
 
 # The one place where user code is evaluated; the calls of a stack behind it are the user's.
@@ -102,6 +118,12 @@ users_calls <- function(calls) {
   first <- evaluations[2L] + 1L
   calls <- calls[seq.int(first, length.out = length(calls) - first)]
   last <- length(calls)
-  raised_in_c <- last > 0L && is.call(calls[[last]]) && identical(calls[[last]][[1L]], quote(.handleSimpleError))
-  if (raised_in_c) calls[-last] else calls
+  if (last > 0L && is.call(calls[[last]]) && identical(calls[[last]][[1L]], quote(.handleSimpleError))) {
+    calls <- calls[-last]
+  }
+  # What a function calls has its place from R; what the command itself calls does not.
+  if (length(calls) > 0L && is.null(attr(calls[[1L]], "srcref"))) {
+    attr(calls[[1L]], "srcref") <- commands$place
+  }
+  calls
 }

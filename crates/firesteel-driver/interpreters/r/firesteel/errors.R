@@ -56,14 +56,24 @@ calls_text <- function(calls) {
   if (length(calls) == 0L) {
     return(NULL)
   }
-  texts <- vapply(calls, function(call) paste0(call_text(call), place_text(call)), "")
-  texts <- paste0(seq_along(texts), ": ", texts)
+  texts <- vapply(calls, function(call) paste0(call_text(call), place_text(call)), "", USE.NAMES = FALSE)
+  texts <- without_repeats(paste0(seq_along(texts), ": ", texts), texts)
   if (length(texts) > CALLS_MAX) {
     half <- CALLS_MAX %/% 2L
     skipped <- length(texts) - 2L * half
     texts <- c(head_of(texts, half), paste0("[... ", skipped, " calls left out]"), tail_of(texts, half))
   }
   c("", "Traceback:", texts)
+}
+
+# Of entries that stand in a row and say the same the first, and how many more there are.
+without_repeats <- function(texts, sayings) {
+  runs <- rle(sayings)$lengths
+  first <- cumsum(runs) - runs + 1L
+  more <- runs > 1L
+  texts <- texts[first]
+  texts[more] <- paste0(texts[more], "\n[... the same ", runs[more] - 1L, " more times]")
+  texts
 }
 
 place_text <- function(call) {
@@ -79,7 +89,9 @@ outcome_of_syntax <- function(error) {
   if (length(parts) == 0L) {
     return(outcome_error(paste("Error:", message)))
   }
-  summary <- sprintf("Error: %s at line %s, column %s", parts[4L], parts[2L], as.integer(parts[3L]) + 1L)
+  # The end of the input has no place.
+  place <- if (parts[3L] != "0") paste0(" at line ", parts[2L], ", column ", parts[3L])
+  summary <- paste0("Error: ", parts[4L], place)
   outcome_error(cut_middle(summary, SUMMARY_CHARS_MAX), cut_middle(paste("Error:", message), CAUSE_CHARS_MAX))
 }
 

@@ -12,7 +12,7 @@ JSON_TOKEN <- paste0(
   "|[][{},:]"
 )
 
-# Above it not every integer is a double.
+# From here on not every integer is a double.
 INTEGER_MAX <- 2^53
 
 JSON_DEPTH_MAX <- 200L
@@ -108,21 +108,45 @@ json_value <- function(tokens) {
 
 json_number <- function(token) {
   number <- as.numeric(token)
-  if (abs(number) > INTEGER_MAX && grepl("^-?[0-9]+$", token)) token else number
+  if (abs(number) >= INTEGER_MAX && !grepl("[.eE]", token) && sprintf("%.0f", number) != token) token else number
 }
 
 # The texts of string tokens, quotes and escapes taken away. Vectorised.
 json_unquote <- function(tokens) {
   texts <- substr(tokens, 2L, nchar(tokens) - 1L)
   escaped <- grepl("\\", texts, fixed = TRUE)
-  texts[escaped] <- vapply(texts[escaped], json_unescape, "", USE.NAMES = FALSE)
+  if (any(escaped)) {
+    texts[escaped] <- json_unescape(texts[escaped])
+  }
   texts
 }
 
-json_unescape <- function(text) {
-  found <- gregexpr("\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..|\\\\u....|\\\\.", text)
-  regmatches(text, found) <- list(vapply(regmatches(text, found)[[1L]], json_escape_meaning, ""))
-  text
+# Texts with escapes; those with codes are taken apart, in the others a raw control character stands for a backslash
+# for a moment, as JSON has none.
+json_unescape <- function(texts) {
+  coded <- grepl("\\u", texts, fixed = TRUE)
+  texts[coded] <- vapply(texts[coded], json_decode, "", USE.NAMES = FALSE)
+  plain <- gsub("\\\\", "\x01", texts[!coded], fixed = TRUE)
+  for (letter in c("\"", "/", "b", "f", "n", "r", "t")) {
+    plain <- gsub(paste0("\\", letter), json_escape_meaning(paste0("\\", letter)), plain, fixed = TRUE)
+  }
+  texts[!coded] <- gsub("\x01", "\\", plain, fixed = TRUE)
+  texts
+}
+
+JSON_PIECE <- "[^\\\\]++|\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..|\\\\u....|\\\\."
+
+json_decode <- function(text) {
+  Encoding(text) <- "bytes"
+  found <- gregexpr(JSON_PIECE, text, perl = TRUE, useBytes = TRUE)[[1L]]
+  start <- as.integer(found)
+  pieces <- substring(text, start, start + attr(found, "match.length") - 1L)
+  Encoding(pieces) <- "UTF-8"
+  escapes <- unique(pieces[startsWith(pieces, "\\")])
+  meanings <- vapply(escapes, json_escape_meaning, "")
+  known <- match(pieces, escapes)
+  pieces[!is.na(known)] <- meanings[known[!is.na(known)]]
+  paste0(pieces, collapse = "")
 }
 
 json_escape_meaning <- function(escape) {

@@ -1,5 +1,8 @@
 """The driver's side of the protocol, for tests: starts R, runs commands, answers queries, reads everything back."""
 
+import functools
+import glob
+import hashlib
 import json
 import os
 import secrets
@@ -44,7 +47,7 @@ class Interpreter:
         self.output = os.open(paths["output"], os.O_RDWR | os.O_NONBLOCK)
         writer = os.open(paths["output"], os.O_WRONLY)
         self.process = subprocess.Popen(
-            [RSCRIPT, "--vanilla", MAIN],
+            [RSCRIPT, "--vanilla", MAIN, _cache()],
             stdin=subprocess.PIPE,
             stdout=writer,
             stderr=writer,
@@ -207,6 +210,18 @@ class Done:
     def cause(self):
         assert self.outcome == "error", (self.message, self.payload, self.printed)
         return self.results["cause"]
+
+
+@functools.cache
+def _cache():
+    """A folder for the compiled sources, one for each state of them."""
+    digest = hashlib.sha256()
+    for path in sorted(glob.glob(os.path.join(os.path.dirname(MAIN), "*.R"))):
+        with open(path, "rb") as source:
+            digest.update(source.read())
+    folder = os.path.join(tempfile.gettempdir(), f"firesteel-r-{os.getuid()}-{digest.hexdigest()[:12]}")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder
 
 
 def _frame(content):
