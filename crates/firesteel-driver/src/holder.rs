@@ -76,18 +76,19 @@ mod tests {
     async fn a_holder_is_killed_and_the_next_one_gets_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         assert!(!kill_holder(folder.path()).unwrap());
-        let script = "exec 9<>driver.lock; flock 9; echo $$ >&9; truncate -s 0 driver.lock; printf $$ >driver.lock; echo held; sleep 300";
+        let script = "exec 9>driver.lock; flock 9; printf $$ >&9; echo held; sleep 300";
         let spec =
             CommandSpec { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()], env: BTreeMap::new() };
+        let mark = format!("holder-{}", std::process::id());
         let log = process::open_log(&folder.path().join("log")).unwrap();
-        let mut child = process::spawn(&spec, "holder", folder.path(), log).unwrap();
+        let mut child = process::spawn(&spec, &mark, folder.path(), log).unwrap();
         while !process::last_lines(&folder.path().join("log"), 1).contains("held") {
             tokio::time::sleep(HOLD_EVERY).await;
         }
         assert!(kill_holder(folder.path()).unwrap());
         assert!(process::words(child.wait().await.unwrap()).starts_with("killed by signal 9"));
         // The shell's own `sleep` has the lock's descriptor too.
-        process::sweep("holder");
+        process::sweep(&mark);
         let held = hold(folder.path()).await.unwrap();
         assert!(!kill_holder(folder.path()).unwrap(), "it is this very process");
         drop(held);

@@ -167,11 +167,13 @@ mod tests {
     async fn a_sweep_finds_what_was_left_behind() {
         let folder = tempfile::tempdir().unwrap();
         let mark = format!("sweep-{}", std::process::id());
-        let log = open_log(&folder.path().join("log")).unwrap();
-        let mut child = spawn(&sh("setsid sleep 300 & wait"), &mark, folder.path(), log).unwrap();
-        while sweep(&mark) < 2 {
-            tokio::task::yield_now().await;
+        let path = folder.path().join("log");
+        let log = open_log(&path).unwrap();
+        let mut child = spawn(&sh("setsid sleep 300 & echo both; wait"), &mark, folder.path(), log).unwrap();
+        while last_lines(&path, 1) != "both" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
+        assert_eq!(sweep(&mark), 2);
         let status = child.wait().await.unwrap();
         assert!(words(status).starts_with("killed by signal 9"), "{status}");
     }

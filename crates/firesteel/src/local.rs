@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use firesteel_api::ClusterId;
 use firesteel_driver::process;
-use firesteel_driver::runtime::Runtime;
 use firesteel_driver::protocol::interpreters::ResultLimits;
+use firesteel_driver::runtime::Runtime;
 use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
 use firesteel_model::{ClusterState, Limits};
 use firesteel_server::engine::launch::{Launcher, write_spec};
@@ -86,6 +86,8 @@ impl Local {
             ("spark.authenticate", "true".to_owned()),
             ("spark.local.dir", text(&work)),
             ("spark.sql.warehouse.dir", text(&self.data.join("warehouse"))),
+            // As Spark's own shells: at INFO every statement writes 25 lines.
+            ("spark.log.level", "WARN".to_owned()),
             // Contexts share the cores: a long job of one does not hold up a short one of another.
             ("spark.scheduler.mode", "FAIR".to_owned()),
         ];

@@ -8,8 +8,8 @@ use super::bare::Bare;
 use super::client::Client;
 use super::figures::{Aim, Sample, Table};
 use super::machine::Machine;
-use super::note;
 use super::server::Server;
+use super::{note, processes};
 
 const AIM: Aim = Aim::AtMost(Duration::from_millis(3));
 
@@ -33,12 +33,13 @@ fn python(machine: &Machine, server: &Server, runs: u32, table: &mut Table) -> a
     let ours = Ours::open(&client, "python", "1+1", "\"2\"")?;
     let mut ours_calls = ours.calls();
     let mut sides = [Side::of(|| ours_calls.execute()), Side::of(|| bare.execute("ipython"))];
-    take_turns(runs, &mut sides)?;
+    take_turns(server, runs, &mut sides)?;
     let [our, ipython] = sides.map(|side| side.sample);
     let plain = std::iter::repeat_with(|| bare.execute("plain")).take(runs as usize).collect::<Result<Sample, _>>()?;
     table.beside("Python `1+1`, beside IPython's `run_cell`", &our, &ipython, AIM);
     table.beside("… beside plain Python", &our, &plain, Aim::Information);
-    table.alone("… its `execute` alone", &ours_calls.accepted, Aim::Information);
+    let accepted = ours_calls.accepted.into_iter().skip(WARM_UP as usize).collect();
+    table.alone("… its `execute` alone", &accepted, Aim::Information);
     table.alone("… a status that is there already, alone", &ours.answered(runs)?, Aim::Information);
     ours.close()
 }
@@ -57,7 +58,7 @@ fn jvm(machine: &Machine, server: &Server, runs: u32, table: &mut Table) -> anyh
             Side::of(|| like_ours.execute(language)),
             Side::of(|| submitted.execute(language)),
         ];
-        take_turns(runs, &mut sides)?;
+        take_turns(server, runs, &mut sides)?;
         let [our, same, submit] = sides.map(|side| side.sample);
         table.beside(&format!("{name}, beside a JVM like ours"), &our, &same, AIM);
         table.beside("… beside a JVM like `spark-shell`'s", &our, &submit, Aim::Information);
@@ -79,7 +80,7 @@ struct Ours<'a> {
 struct Calls<'a> {
     ours: &'a Ours<'a>,
     /// How long it took until the command's id was in hand.
-    accepted: Sample,
+    accepted: Vec<Duration>,
 }
 
 impl<'a> Ours<'a> {
@@ -89,7 +90,7 @@ impl<'a> Ours<'a> {
     }
 
     fn calls(&self) -> Calls<'_> {
-        Calls { ours: self, accepted: Sample::default() }
+        Calls { ours: self, accepted: Vec::new() }
     }
 
     /// Asks for the status of a command that is over.
@@ -133,8 +134,10 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Lets the sides execute in turn until each was measured so often, after they have warmed up.
-pub(crate) fn take_turns(runs: u32, sides: &mut [Side<'_>]) -> anyhow::Result<()> {
+/// Lets the sides execute in turn until each was measured so often, after they have warmed up and the server has made
+/// the spares that it lacked.
+pub(crate) fn take_turns(server: &Server, runs: u32, sides: &mut [Side<'_>]) -> anyhow::Result<()> {
+    processes::quiet(server.pid())?;
     for side in &mut *sides {
         for _ in 0..WARM_UP {
             (side.execute)()?;

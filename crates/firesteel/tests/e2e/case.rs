@@ -82,7 +82,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// Applies the filters.
     pub(crate) fn new(cases: Vec<Case>, arguments: &Arguments) -> Self {
-        let fits = |name: &str, word: &String| if arguments.exact { name == word } else { name.contains(word.as_str()) };
+        let fits =
+            |name: &str, word: &String| if arguments.exact { name == word } else { name.contains(word.as_str()) };
         let wanted = |case: &Case| {
             arguments.filter.as_ref().is_none_or(|word| fits(&case.name, word))
                 && !arguments.skip.iter().any(|word| fits(&case.name, word))
@@ -104,12 +105,19 @@ impl Plan {
         let turns = Arc::new(Turns::of(self.cases.iter().map(|case| case.stage)));
         let server = server.map(Arc::new);
         let trials = self.cases.into_iter().map(|case| {
-            let (turns, server) = (turns.clone(), server.clone()); let name = case.name.clone();
+            let (turns, server) = (turns.clone(), server.clone());
+            let name = case.name.clone();
             Trial::test(case.name, move || {
                 let _turn = turns.wait(case.stage);
                 let _t = (std::time::Instant::now(), name);
                 struct T((std::time::Instant, String));
-                impl Drop for T { fn drop(&mut self) { if std::env::var_os("E2E_TIMES").is_some() { eprintln!("TIME {:.1} {}", self.0.0.elapsed().as_secs_f64(), self.0.1); } } }
+                impl Drop for T {
+                    fn drop(&mut self) {
+                        if std::env::var_os("E2E_TIMES").is_some() {
+                            eprintln!("TIME {:.1} {}", self.0.0.elapsed().as_secs_f64(), self.0.1);
+                        }
+                    }
+                }
                 let _t = T(_t);
                 match (case.run, server) {
                     (Run::Shared(run), Some(server)) => run(&server),

@@ -101,7 +101,12 @@ const CANCELS: [(&str, &str, &str, (&str, &str)); 11] = [
         "open('BEGUN', 'w').close(); spark.range(10**7).crossJoin(spark.range(10**7)).groupBy().sum().collect()",
         ("spark.range(4).count()", "4"),
     ),
-    ("a_python_sleep", "python", "import time; open('BEGUN', 'w').close(); time.sleep(600)", ("time is not None", "True")),
+    (
+        "a_python_sleep",
+        "python",
+        "import time; open('BEGUN', 'w').close(); time.sleep(600)",
+        ("time is not None", "True"),
+    ),
     ("a_python_loop", "python", "open('BEGUN', 'w').close()\nwhile True: pass", ("1", "1")),
     (
         "a_python_loop_that_catches_what_it_can",

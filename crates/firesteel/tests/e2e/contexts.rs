@@ -85,7 +85,9 @@ fn contexts_run_at_the_same_time(server: &Server) {
 }
 
 fn commands_sent_while_a_context_is_pending_are_queued(server: &Server) {
-    for (language, codes) in [("scala", ["val a = 20", "a + 22"]), ("python", ["a = 20", "print('res0: Int =', a + 22)"])] {
+    for (language, codes) in
+        [("scala", ["val a = 20", "a + 22"]), ("python", ["a = 20", "print('res0: Int =', a + 22)"])]
+    {
         let context = server.pending_context(language);
         let ids = codes.map(|code| context.send(code));
         context.wait(&ids[0]).text();
@@ -200,7 +202,10 @@ fn destroying_a_context_ends_its_running_command(server: &Server) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let codes = [
-        ("python", format!("import os, time\nopen({file:?}, 'w').write(str(os.getpid()))\nwhile True: time.sleep(0.01)")),
+        (
+            "python",
+            format!("import os, time\nopen({file:?}, 'w').write(str(os.getpid()))\nwhile True: time.sleep(0.01)"),
+        ),
         // The JVM's threads are numbered files in /proc; this one says its own.
         (
             "scala",

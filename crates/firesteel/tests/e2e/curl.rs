@@ -61,9 +61,10 @@ fn run(server: &Server, arguments: &[&str]) -> Answer {
     // After a 100 or a 401 there is more than one block of headers; the last one counts.
     let headers = std::fs::read_to_string(file("headers")).unwrap();
     let last = headers.trim_end().rsplit("\r\n\r\n").next().unwrap();
-    let headers = last.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| {
-        (name.parse::<reqwest::header::HeaderName>().unwrap(), value.trim().parse().unwrap())
-    });
+    let headers = last
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.parse::<reqwest::header::HeaderName>().unwrap(), value.trim().parse().unwrap()));
     let text = std::fs::read_to_string(file("body")).unwrap_or_default();
     let reply = Reply { status: status.parse().unwrap(), headers: headers.collect(), text };
     Answer { reply, version: version.to_owned(), talk }

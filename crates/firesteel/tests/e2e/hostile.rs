@@ -122,7 +122,8 @@ fn a_fork_whose_child_prints_and_returns_answers_once(server: &Server) {
     context.text("time = __import__('time'); time.sleep(0.5); print('later')", "later");
     is_honest(&context);
     // Children in a pool, made by fork and ended by it.
-    context.text("import multiprocessing\nwith multiprocessing.Pool(2) as pool: print(pool.map(abs, [-1, -2]))", "[1, 2]");
+    context
+        .text("import multiprocessing\nwith multiprocessing.Pool(2) as pool: print(pool.map(abs, [-1, -2]))", "[1, 2]");
     is_honest(&context);
 }
 

@@ -48,7 +48,10 @@ fn what_is_printed_and_echoed_is_text(server: &Server) {
         ("spark.range(2).show()", text("+---+\n| id|\n+---+\n|  0|\n|  1|\n+---+")),
         ("sc.parallelize(range(10)).map(lambda i: i * 2).sum()", text("90")),
         ("import pandas; pandas.DataFrame({'a': [1, 2]})", text("   a\n0  1\n1  2")),
-        ("from pyspark.sql.functions import udf\nspark.range(2).select(udf(lambda i: f'<{i}>')('id')).collect()[1][0]", text("'<1>'")),
+        (
+            "from pyspark.sql.functions import udf\nspark.range(2).select(udf(lambda i: f'<{i}>')('id')).collect()[1][0]",
+            text("'<1>'"),
+        ),
         ("class Point:\n    def __repr__(self): return 'a point'\nPoint()", text("a point")),
         ("await __import__('asyncio').sleep(0, 'awaited')", text("'awaited'")),
         ("displayHTML('<b>x</b>')", text("<b>x</b>")),
@@ -104,11 +107,19 @@ fn a_displayed_dataframe_is_a_table(server: &Server) {
     let commands = [
         ("display(spark.range(2))", table(&id, json!([[0], [1]]))),
         ("display(spark.range(0))", table(&id, json!([]))),
-        ("import pandas; display(pandas.DataFrame({'a': [1], 'b': ['x']}))", table(&[("a", "\"long\""), ("b", "\"string\"")], json!([[1, "x"]]))),
+        (
+            "import pandas; display(pandas.DataFrame({'a': [1], 'b': ['x']}))",
+            table(&[("a", "\"long\""), ("b", "\"string\"")], json!([[1, "x"]])),
+        ),
         (
             "display(spark.sql(\"select 1 as a, null as b, 'x' as c, array(1) as d\"))",
             table(
-                &[("a", "\"integer\""), ("b", "\"void\""), ("c", "\"string\""), ("d", "{\"type\":\"array\",\"elementType\":\"integer\",\"containsNull\":false}")],
+                &[
+                    ("a", "\"integer\""),
+                    ("b", "\"void\""),
+                    ("c", "\"string\""),
+                    ("d", "{\"type\":\"array\",\"elementType\":\"integer\",\"containsNull\":false}"),
+                ],
                 json!([[1, null, "x", [1]]]),
             ),
         ),
@@ -139,20 +150,26 @@ fn the_names_that_clients_copy_exist(server: &Server) {
 }
 
 fn notebook_exit_answers_with_its_value_alone(server: &Server) {
-    check(server, &[
-        ("dbutils.notebook.exit('{\"a\": 1}')", text("{\"a\": 1}")),
-        ("print('dropped'); dbutils.notebook.exit('v'); never", text("v")),
-        ("print('goes on')", text("goes on")),
-    ]);
+    check(
+        server,
+        &[
+            ("dbutils.notebook.exit('{\"a\": 1}')", text("{\"a\": 1}")),
+            ("print('dropped'); dbutils.notebook.exit('v'); never", text("v")),
+            ("print('goes on')", text("goes on")),
+        ],
+    );
 }
 
 fn restart_python_keeps_the_context(server: &Server) {
-    check(server, &[
-        ("import os; before = os.getpid()", text("")),
-        ("# COMMAND ----------\ndbutils.library.restartPython()", text("")),
-        ("'before' in dir()", text("False")),
-        ("spark.range(3).count()", text("3")),
-    ]);
+    check(
+        server,
+        &[
+            ("import os; before = os.getpid()", text("")),
+            ("# COMMAND ----------\ndbutils.library.restartPython()", text("")),
+            ("'before' in dir()", text("False")),
+            ("spark.range(3).count()", text("3")),
+        ],
+    );
 }
 
 fn magics_work_but_run_and_those_of_notebooks(server: &Server) {

@@ -71,7 +71,8 @@ fn a_killed_server_comes_back_to_its_contexts_and_commands() {
 
     let server = start("serve", &data);
     assert_eq!(processes::driver(&data, &server.cluster).pid, driver.pid, "the driver is the same");
-    let [busy, long, idle] = [(0, "python"), (1, "python"), (2, "scala")].map(|(at, language)| server.context_of(&ids[at], language));
+    let [busy, long, idle] =
+        [(0, "python"), (1, "python"), (2, "scala")].map(|(at, language)| server.context_of(&ids[at], language));
     for context in [&busy, &long, &idle] {
         assert_eq!(context.status().ok(), json!({"id": context.id, "status": "Running"}));
     }
@@ -99,7 +100,8 @@ fn a_killed_server_comes_back_to_its_contexts_and_commands() {
         server = start("serve", &data);
     }
     let context = server.context_of(&ids[0], "python");
-    let expected: Vec<String> = (0..3).flat_map(|round| (0..10).map(move |number| format!("{round}.{number}"))).collect();
+    let expected: Vec<String> =
+        (0..3).flat_map(|round| (0..10).map(move |number| format!("{round}.{number}"))).collect();
     for (id, line) in sent.iter().zip(&expected) {
         assert_eq!(context.wait(id).text(), line);
     }

@@ -72,15 +72,28 @@ fn code_that_does_not_compile_is_an_error(server: &Server) {
 
 fn what_throws_is_an_error_with_a_trace(server: &Server) {
     let context = server.context("scala");
-    context.check("throw new RuntimeException(\"boom\")", &error("RuntimeException: boom", "java.lang.RuntimeException: boom\n\tat …"));
-    context.check("1 / 0", &error("ArithmeticException: / by zero", "java.lang.ArithmeticException: / by zero\n\tat …"));
+    context.check(
+        "throw new RuntimeException(\"boom\")",
+        &error("RuntimeException: boom", "java.lang.RuntimeException: boom\n\tat …"),
+    );
+    context
+        .check("1 / 0", &error("ArithmeticException: / by zero", "java.lang.ArithmeticException: / by zero\n\tat …"));
     context.check("assert(false)", &error("AssertionError: assertion failed", "java.lang.AssertionError: …"));
     context.check("throw new Exception(\"<b>&\")", &error("Exception: &lt;b&gt;&amp;", "java.lang.Exception: <b>&\n…"));
     context.check("def deep(i: Int): Int = if (i == 0) sys.error(\"deep\") else deep(i - 1) + 1", &text("def deep…"));
     context.check("deep(3)", &error("RuntimeException: deep", "java.lang.RuntimeException: deep…deep…"));
-    context.check("def endless(i: Int): Int = endless(i + 1) + 1; endless(0)", &error("StackOverflowError…", "java.lang.StackOverflowError…"));
-    context.check("spark.table(\"nope\")", &error("AnalysisException: …`nope`…", "org.apache.spark.sql.AnalysisException: …"));
-    context.check("println(\"before\"); val kept = 1; throw new Error(\"late\")", &error("Error: late", "…java.lang.Error: late\n…"));
+    context.check(
+        "def endless(i: Int): Int = endless(i + 1) + 1; endless(0)",
+        &error("StackOverflowError…", "java.lang.StackOverflowError…"),
+    );
+    context.check(
+        "spark.table(\"nope\")",
+        &error("AnalysisException: …`nope`…", "org.apache.spark.sql.AnalysisException: …"),
+    );
+    context.check(
+        "println(\"before\"); val kept = 1; throw new Error(\"late\")",
+        &error("Error: late", "…java.lang.Error: late\n…"),
+    );
     context.check("1 + 1", &text("…: Int = 2"));
 }
 
@@ -101,28 +114,40 @@ fn classes_of_two_contexts_have_the_same_name_and_work_on_executors(server: &Ser
     // By turns, so that each meets the other's classes already loaded.
     for _ in 0..2 {
         for (context, _, values, shown) in &contexts {
-            let ended = context.run(&format!("sc.parallelize(1 to 3, 2).map(_ => P({values})).collect.toList.distinct"));
+            let ended =
+                context.run(&format!("sc.parallelize(1 to 3, 2).map(_ => P({values})).collect.toList.distinct"));
             assert!(ended.text().ends_with(&format!(": List[P] = List({shown})")), "{ended:?}");
             let ended = context.run(&format!("Seq(P({values})).toDS.map(p => p).collect.toList"));
             assert!(ended.text().ends_with(&format!(": List[P] = List({shown})")), "{ended:?}");
-            let ended = context.run(&format!("sc.parallelize(Seq(P({values}), P({values})), 2).map(p => (p, 1)).reduceByKey(_ + _).collect.toList"));
+            let ended = context.run(&format!(
+                "sc.parallelize(Seq(P({values}), P({values})), 2).map(p => (p, 1)).reduceByKey(_ + _).collect.toList"
+            ));
             assert!(ended.text().ends_with(&format!(" = List(({shown},2))")), "{ended:?}");
         }
     }
 }
 
 fn a_displayed_dataset_is_a_table(server: &Server) {
-    check(server, &[
-        ("display(spark.range(2))", table(&[("id", "\"long\"")], json!([[0], [1]]))),
-        ("val df = spark.sql(\"select 'x' as s, 1.5D as d\")", text("df: org.apache.spark.sql.DataFrame = [s: string, d: double]")),
-        ("display(df)", table(&[("s", "\"string\""), ("d", "\"double\"")], json!([["x", 1.5]]))),
-    ]);
+    check(
+        server,
+        &[
+            ("display(spark.range(2))", table(&[("id", "\"long\"")], json!([[0], [1]]))),
+            (
+                "val df = spark.sql(\"select 'x' as s, 1.5D as d\")",
+                text("df: org.apache.spark.sql.DataFrame = [s: string, d: double]"),
+            ),
+            ("display(df)", table(&[("s", "\"string\""), ("d", "\"double\"")], json!([["x", 1.5]]))),
+        ],
+    );
 }
 
 fn notebook_exit_and_run(server: &Server) {
-    check(server, &[
-        ("println(\"dropped\"); dbutils.notebook.exit(\"v\")", text("v")),
-        ("%run ./other", error("%run is not supported…", "%run is not supported…")),
-        ("1 + 1", text("…: Int = 2")),
-    ]);
+    check(
+        server,
+        &[
+            ("println(\"dropped\"); dbutils.notebook.exit(\"v\")", text("v")),
+            ("%run ./other", error("%run is not supported…", "%run is not supported…")),
+            ("1 + 1", text("…: Int = 2")),
+        ],
+    );
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -155,9 +155,14 @@ impl Server {
 impl Drop for Server {
     /// Leaves nothing behind, however the case ended.
     fn drop(&mut self) {
-        if let Some(mut child) = self.process.lock().unwrap_or_else(|broken| broken.into_inner()).take() {
-            let _ = child.kill();
-            let _ = child.wait();
+        match self.process.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(mut child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            // It was ended by the case, which may have started the next one on the same driver.
+            None if !std::thread::panicking() => return,
+            None => {}
         }
         // A driver without a server waits for the next one.
         for process in self.processes() {

@@ -58,7 +58,11 @@ fn a_data_folder_in_use_is_refused() {
     let data = folders::fresh("refused");
     let lock = fs::File::create(data.join("lock")).unwrap();
     lock.lock().unwrap();
-    up_refuses(&data, &["--listen", "127.0.0.1:0"], &format!("error: …{}` is used by another firesteel…", data.display()));
+    up_refuses(
+        &data,
+        &["--listen", "127.0.0.1:0"],
+        &format!("error: …{}` is used by another firesteel…", data.display()),
+    );
 }
 
 fn a_configuration_that_is_wrong_is_refused_by_name() {
@@ -76,7 +80,10 @@ fn a_configuration_that_is_wrong_is_refused_by_name() {
         let output = program().args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{config}");
-        assert!(stderr.starts_with("error: ") && stderr.contains(said) && stderr.contains("firesteel.toml"), "{stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(said) && stderr.contains("firesteel.toml"),
+            "{stderr}"
+        );
     }
 }
 
@@ -108,7 +115,12 @@ fn without_network() {
     let data = folders::fresh("refused");
     let arguments = ["up", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
     // An index that nobody serves, asked once.
-    let nowhere = [("PIP_INDEX_URL", "http://127.0.0.1:9/"), ("PIP_RETRIES", "0"), ("PIP_NO_CACHE_DIR", "1"), ("PIP_FIND_LINKS", "")];
+    let nowhere = [
+        ("PIP_INDEX_URL", "http://127.0.0.1:9/"),
+        ("PIP_RETRIES", "0"),
+        ("PIP_NO_CACHE_DIR", "1"),
+        ("PIP_FIND_LINKS", ""),
+    ];
     refuses(&arguments, &nowhere, "error: pip failed while installing Spark …goes on where it stopped");
     // What is half made is not taken for a runtime.
     let listed = program().args(["runtime", "list", "--data", data.to_str().unwrap()]).output().unwrap();

@@ -40,7 +40,8 @@ fn results_for_sbt_hold_the_keys_that_it_knows(server: &Server) {
     context.wait(&command);
     let ids = [("clusterId", server.cluster.as_str()), ("contextId", &context.id), ("commandId", &command)];
     let results = &get(server, "commands/status", &ids).ok()["results"];
-    let expected = json!({"resultType": "error", "cause": "com.databricks.backend.common.rpc.CommandCancelledException…"});
+    let expected =
+        json!({"resultType": "error", "cause": "com.databricks.backend.common.rpc.CommandCancelledException…"});
     assert!(fits(&expected, results), "{results}");
 }
 

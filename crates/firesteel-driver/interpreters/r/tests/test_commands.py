@@ -43,7 +43,7 @@ class Values(Case):
             ("c(a = 1, b = 2)", "a b \n1 2 "),
             ("factor('u')", "[1] u\nLevels: u"),
             ("as.Date('2024-02-29')", '[1] "2024-02-29"'),
-            ("function(x) x  # kept", "function(x) x  # kept"),
+            ("function(x) {\n  x  # kept\n}", "function(x) {\n  x  # kept\n}"),
             ("'h\u00e9\U0001f600'", '[1] "h\u00e9\U0001f600"'),
             ("1 + 1\r\n2 + 2\r\n", "[1] 2\n[1] 4"),
         ):

@@ -123,6 +123,7 @@ final class Interpreter(
         engine.run(turn)
       } catch { case thrown: Throwable => answer(turn, thrown) }
     turn.end()
+    if (turn.cancelAsked) stopJobs()
     current = null
     Thread.interrupted()
     finish(turn, outcome)
@@ -134,6 +135,11 @@ final class Interpreter(
     org.apache.spark.sql.SparkSession.setActiveSession(session)
     session.sparkContext.setJobGroup(Sessions.group(context), Interpreter.headline(turn.source), interruptOnCancel = true)
   }
+
+  /** An interrupt ends the wait for a job, not the job, and one that was submitted after the last cancel of the group is still there. The
+    * next command's jobs come behind this in Spark's queue of events. */
+  private def stopJobs(): Unit =
+    if (!sessions.spark.isStopped) sessions.spark.cancelJobGroup(Sessions.group(context))
 
   private def answer(turn: Turn, thrown: Throwable): Outcome =
     if (turn.cancelAsked) Outcome.Cancelled

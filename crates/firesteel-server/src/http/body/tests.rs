@@ -1,3 +1,5 @@
+//! The binder: the same parameters through every encoding, its bounds, and bytes that are no parameters.
+
 use std::fmt::Write;
 
 use firesteel_model::limits::COMMAND_BYTES_MAX;

@@ -1,3 +1,5 @@
+//! The accept loop over real sockets and TLS: slow, broken and oversized requests, and the end of a server.
+
 use std::time::Instant;
 
 use axum::extract::Request;
