@@ -150,7 +150,11 @@ impl Driver {
                 self.balance_all();
             }
             Control::Said(FromJvm::SparkFailed { reason }) => self.fail(format!("Spark did not start: {reason}")),
-            Control::Said(FromJvm::SparkStopped { reason }) => self.fail(format!("Spark has stopped: {reason}")),
+            Control::Said(FromJvm::SparkStopped { reason }) => {
+                // A JVM that is ending says this on its way out; its exit then says more.
+                self.children.spark_is_up = false;
+                doom(self.children.jvm.as_mut(), format!("Spark has stopped: {reason}"));
+            }
             Control::Said(FromJvm::OpenFailed { interpreter, reason }) => self.lose(interpreter, &reason),
             Control::Said(FromJvm::GatewayReady { interpreter, port, token }) => {
                 self.gateway_ready(interpreter, port, token);

@@ -21,6 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
         wrong_credentials_are_refused,
         the_discovery_document_is_open,
         what_does_not_exist_says_so,
+        an_unknown_context_is_a_500_with_one_key,
         broken_bodies_are_refused_and_harm_nothing,
         a_large_upload_without_credentials_is_refused_early,
     ]
@@ -265,6 +266,12 @@ fn what_does_not_exist_says_so(server: &Server) {
     }
     let reply = curl(server, &["URL/api/1.2/contexts/create"]).reply;
     assert!(reply.refused(405).contains("GET"), "{reply:?}");
+}
+
+fn an_unknown_context_is_a_500_with_one_key(server: &Server) {
+    let url = format!("URL/api/1.2/contexts/status?clusterId={}&contextId=1234567890123456789", server.cluster);
+    let reply = curl(server, &[&url]).reply;
+    assert_eq!((reply.status, reply.text.as_str()), (500, "{\"error\":\"ContextNotFound: 1234567890123456789\"}"));
 }
 
 fn broken_bodies_are_refused_and_harm_nothing(server: &Server) {

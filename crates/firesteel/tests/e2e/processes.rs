@@ -1,6 +1,7 @@
 //! The processes of this machine, by `/proc`.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// One process.
@@ -10,7 +11,7 @@ pub(crate) struct Process {
     /// Its arguments, separated by blanks.
     pub(crate) command: String,
     /// Its environment, one variable a line.
-    environment: String,
+    pub(crate) environment: String,
 }
 
 impl std::fmt::Debug for Process {
@@ -35,6 +36,12 @@ pub(crate) fn of(data: &Path, cluster: &str) -> Vec<Process> {
     all().into_iter().filter(|process| process.is_marked(cluster) || driver(process)).collect()
 }
 
+/// Processes that were given a path in this folder as an argument.
+pub(crate) fn with_argument(folder: &Path) -> Vec<Process> {
+    let folder = folder.to_str().unwrap();
+    all().into_iter().filter(|process| process.command.contains(folder)).collect()
+}
+
 /// The driver of a cluster.
 pub(crate) fn driver(data: &Path, cluster: &str) -> Process {
     let found = of(data, cluster).into_iter().find(|process| process.command.contains(" driver "));
@@ -57,6 +64,47 @@ pub(crate) fn kib(pid: i32, key: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// The addresses that processes listen on, with those that do.
+pub(crate) fn listening(processes: &[Process]) -> Vec<(IpAddr, Process)> {
+    let mut found = Vec::new();
+    for process in processes {
+        let sockets: Vec<String> = fs::read_dir(format!("/proc/{}/fd", process.pid))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                fs::read_link(entry.path())
+                    .ok()?
+                    .to_str()?
+                    .strip_prefix("socket:[")?
+                    .strip_suffix(']')
+                    .map(str::to_owned)
+            })
+            .collect();
+        for table in ["tcp", "tcp6"] {
+            let table = fs::read_to_string(format!("/proc/{}/net/{table}", process.pid)).unwrap_or_default();
+            for line in table.lines().skip(1) {
+                // Local address, state (0A is listening), inode.
+                let words: Vec<&str> = line.split_whitespace().collect();
+                if words[3] == "0A" && sockets.iter().any(|inode| inode == words[9]) {
+                    found.push((address(words[1].split(':').next().unwrap()), process.clone()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Reads an address as `/proc/net/tcp` writes it: words of 32 bits, in the order of this machine's bytes.
+fn address(hex: &str) -> IpAddr {
+    let words = hex.as_bytes().chunks(8).map(|word| u32::from_str_radix(str::from_utf8(word).unwrap(), 16).unwrap());
+    let bytes: Vec<u8> = words.flat_map(u32::to_ne_bytes).collect();
+    match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(four) => IpAddr::from(four),
+        Err(_) => IpAddr::from(<[u8; 16]>::try_from(bytes).unwrap()).to_canonical(),
+    }
 }
 
 /// Every process that runs; a zombie has no command line, and is not among them.

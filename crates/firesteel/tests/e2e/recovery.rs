@@ -20,6 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
         a_dead_jvm_or_python_says_why_at_once,
         a_jvm_that_user_code_ends_says_how,
         a_dead_driver_says_so_and_leaves_no_process,
+        a_driver_whose_server_does_not_come_back_ends_itself,
     ]
 }
 
@@ -222,4 +223,15 @@ fn a_dead_driver_says_so_and_leaves_no_process() {
     work.is_lost("driver");
     drop(work);
     server.end();
+}
+
+fn a_driver_whose_server_does_not_come_back_ends_itself() {
+    let data = folders::fresh_data();
+    fs::write(data.join("firesteel.toml"), "orphan_seconds = 1").unwrap();
+    let server = start("serve", &data);
+    let context = server.context("python");
+    context.send("import time; time.sleep(600)");
+    context.leave();
+    server.signal(Signal::SIGKILL);
+    until("the driver and all that it started have ended", || server.processes(), Vec::is_empty);
 }

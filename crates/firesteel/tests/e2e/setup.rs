@@ -2,16 +2,20 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::Output;
+use std::process::{Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::api::{fits_text, text};
 use crate::case::Case;
 use crate::folders;
+use crate::poll::until;
 use crate::processes;
 use crate::server::{Server, program};
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = own![
+    own![
         a_port_that_is_taken_is_named,
         a_data_folder_in_use_is_refused,
         a_configuration_that_is_wrong_is_refused_by_name,
@@ -22,9 +26,9 @@ pub(crate) fn cases() -> Vec<Case> {
         a_wrong_command_line_is_refused,
         the_runtime_is_listed,
         a_named_spark_is_served_over_plain_http,
-    ];
-    cases.push(Case::own(concat!(module_path!(), "::a_first_start_without_network_says_so"), without_network));
-    cases
+        a_first_start_without_network_says_so,
+        a_first_start_that_is_interrupted_says_how_to_go_on_and_leaves_nothing,
+    ]
 }
 
 /// Checks that `firesteel ARGUMENTS` ends at once, and says why in a line that fits.
@@ -44,7 +48,7 @@ fn refuses(arguments: &[&str], environment: &[(&str, &str)], said: &str) {
 #[track_caller]
 fn up_refuses(data: &std::path::Path, more: &[&str], said: &str) {
     refuses(&[&["up", "--data", data.to_str().unwrap()], more].concat(), &[], said);
-    assert_eq!(processes::of(data, "no cluster"), []);
+    assert_eq!(processes::with_argument(data), []);
 }
 
 fn a_port_that_is_taken_is_named() {
@@ -111,7 +115,7 @@ fn a_spark_that_is_not_there_is_named() {
     refuses(&arguments, &[("SPARK_HOME", "/no/such/spark")], "error: …/no/such/spark…");
 }
 
-fn without_network() {
+fn a_first_start_without_network_says_so() {
     let data = folders::fresh("refused");
     let arguments = ["up", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
     // An index that nobody serves, asked once.
@@ -125,6 +129,23 @@ fn without_network() {
     // What is half made is not taken for a runtime.
     let listed = program().args(["runtime", "list", "--data", data.to_str().unwrap()]).output().unwrap();
     assert!(!String::from_utf8_lossy(&listed.stdout).contains("ready"), "{listed:?}");
+}
+
+fn a_first_start_that_is_interrupted_says_how_to_go_on_and_leaves_nothing() {
+    let data = folders::fresh("refused");
+    // An index that takes calls and never answers.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let index = format!("http://{}/", mute.local_addr().unwrap());
+    let mut command = program();
+    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(&data).env("PIP_INDEX_URL", index);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (_call, _) = mute.accept().unwrap();
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code().is_some_and(|code| code != 0), "{output:?}");
+    assert!(said.contains("error: stopped before it was ready; start it again"), "{said}");
+    until("nothing that it started is left", || processes::with_argument(&data), Vec::is_empty);
 }
 
 fn a_wrong_command_line_is_refused() {

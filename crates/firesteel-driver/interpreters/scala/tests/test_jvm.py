@@ -266,8 +266,8 @@ class Cancelling(unittest.TestCase):
                 scala.cancel()
                 self.assertEqual(scala.finish().outcome, "cancelled")
                 self.assertLess(time.monotonic() - asked, 5)
-                self.assertTrue(scala.run("1").text.endswith("Int = 1"))
-        self.assertIn("= 2", scala.run("sc.parallelize(1 to 2).count()").text)
+                # No task of it is left behind either: on two cores, two looping ones would be in the way for ever.
+                self.assertIn("= 2", scala.run("sc.parallelize(1 to 2).count()").text)
 
     def test_sql_stops(self):
         sql.start("select count(*) from range(1000000) a join range(1000000) b on a.id % 7 = b.id % 7")
