@@ -35,8 +35,10 @@ impl Driver {
         };
         self.spares.leave(id);
         for interpreter in context.interpreters.values() {
-            if context.run.as_ref().is_some_and(|run| run.interpreter == *interpreter) {
-                self.interrupt(*interpreter, id);
+            if let (Some(run), Some(command)) = (&context.run, context.queue.running())
+                && run.interpreter == *interpreter
+            {
+                self.interrupt(*interpreter, id, command);
             }
             self.discard(*interpreter);
         }
@@ -195,7 +197,7 @@ impl Driver {
             (Cancel::Running, Some(run)) => {
                 let (interpreter, now) = (run.interpreter, Instant::now());
                 run.cancel.get_or_insert(Cancelling { since: now, asked_last: now });
-                self.interrupt(interpreter, id);
+                self.interrupt(interpreter, id, command);
             }
             // It is over, and its event says how.
             (Cancel::Running | Cancel::Unknown, _) => {}
@@ -205,7 +207,10 @@ impl Driver {
     /// Interrupts cancelled commands again, and gives up interpreters that do not stop.
     pub(super) fn press_cancels(&mut self, now: Instant) {
         for id in self.contexts.keys().copied().collect::<Vec<_>>() {
-            let Some(run) = self.contexts.get_mut(&id).and_then(|context| context.run.as_mut()) else {
+            let Some(context) = self.contexts.get_mut(&id) else {
+                continue;
+            };
+            let (Some(run), Some(command)) = (context.run.as_mut(), context.queue.running()) else {
                 continue;
             };
             let interpreter = run.interpreter;
@@ -216,7 +221,7 @@ impl Driver {
                 self.give_up(id, interpreter);
             } else if now.duration_since(cancel.asked_last) >= INTERRUPT_EVERY {
                 cancel.asked_last = now;
-                self.interrupt(interpreter, id);
+                self.interrupt(interpreter, id, command);
             }
         }
     }

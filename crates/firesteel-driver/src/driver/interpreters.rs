@@ -359,17 +359,16 @@ impl Driver {
         self.interpreters.get(&id).is_some_and(idle)
     }
 
-    /// Interrupts what an interpreter runs, as its language has it.
-    pub(super) fn interrupt(&mut self, id: InterpreterId, context: ContextId) {
+    /// Interrupts the command that an interpreter runs, as its language has it. A process cancels its Spark jobs
+    /// itself, before it answers: an order of ours to the JVM could come late and stop the next command's.
+    pub(super) fn interrupt(&mut self, id: InterpreterId, context: ContextId, command: CommandId) {
         let Some(interpreter) = self.interpreters.get(&id) else {
             return;
         };
-        let in_jvm = interpreter.language != Language::Python;
         if let Some(group) = interpreter.group {
             process::signal(group, Signal::SIGINT);
-        }
-        if let Some(jvm) = &self.children.jvm_control {
-            jvm.ask(ToJvm::Cancel { context, interpreter: in_jvm.then_some(id) });
+        } else if let Some(jvm) = &self.children.jvm_control {
+            jvm.ask(ToJvm::Cancel { context, interpreter: Some(id), command: Some(command) });
         }
     }
 
@@ -414,7 +413,13 @@ impl Driver {
             Phase::Spare => {}
             // A command may have come since its end began.
             Phase::Idle(context) => self.pump(context),
-            Phase::Busy(context, command) => self.command_lost(context, command, language, reason),
+            Phase::Busy(context, command) => {
+                // A process that is gone cannot cancel its Spark jobs any more.
+                if let Some(jvm) = &self.children.jvm_control {
+                    jvm.ask(ToJvm::Cancel { context, interpreter: None, command: None });
+                }
+                self.command_lost(context, command, language, reason);
+            }
         }
         self.balance(language);
     }

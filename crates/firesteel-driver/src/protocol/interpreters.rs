@@ -136,6 +136,8 @@ pub enum ToJvm {
         context: ContextId,
         /// The interpreter to interrupt, where it is the JVM's.
         interpreter: Option<InterpreterId>,
+        /// The only command that is meant: the next one may have begun when this arrives.
+        command: Option<CommandId>,
     },
     /// Drop an interpreter that is gone.
     Forget {

@@ -43,7 +43,7 @@ pub enum EngineError {
         reason: String,
     },
     /// The context's queue is full.
-    #[error("context {context} already has {limit} commands waiting; wait for some of them to end")]
+    #[error("context {context} already has {limit} commands running or waiting; wait for some of them to end")]
     QueueFull {
         /// The context.
         context: ContextId,

@@ -106,19 +106,8 @@ impl Plan {
         let server = server.map(Arc::new);
         let trials = self.cases.into_iter().map(|case| {
             let (turns, server) = (turns.clone(), server.clone());
-            let name = case.name.clone();
             Trial::test(case.name, move || {
                 let _turn = turns.wait(case.stage);
-                let _t = (std::time::Instant::now(), name);
-                struct T((std::time::Instant, String));
-                impl Drop for T {
-                    fn drop(&mut self) {
-                        if std::env::var_os("E2E_TIMES").is_some() {
-                            eprintln!("TIME {:.1} {}", self.0.0.elapsed().as_secs_f64(), self.0.1);
-                        }
-                    }
-                }
-                let _t = T(_t);
                 match (case.run, server) {
                     (Run::Shared(run), Some(server)) => run(&server),
                     (Run::End, Some(server)) => server.end(),

@@ -37,13 +37,14 @@ fn a_queue_holds_1000_commands_and_then_says_so(server: &Server) {
     let first = context.send("select sum(a.id * b.id) from range(10000000) a cross join range(10000000) b");
     context.wait_for(&first, "Running");
     // The one that runs counts too.
-    let last = (1..1000).map(|_| context.send("select 1")).last().unwrap();
+    let waiting: Vec<String> = (1..1000).map(|_| context.send("select 1")).collect();
+    let last = &waiting[998];
     let ask = json!({"clusterId": server.cluster, "contextId": context.id, "language": "sql", "command": "select 1"});
     let said = server.http.post("/api/1.2/commands/execute", &ask).refused(500);
     assert!(said.contains("1000") && said.contains("waiting"), "{said}");
-    assert_eq!(context.command(&last).ok()["status"], json!("Queued"));
-    context.cancel(&last);
-    assert_eq!(context.wait(&last).status, "Cancelled");
+    assert_eq!(context.command(last).ok()["status"], json!("Queued"));
+    context.cancel(last);
+    assert_eq!(context.wait(last).status, "Cancelled");
     // There is room again, and all that waits ends with the context.
     context.send("select 1");
     context.destroy();

@@ -31,6 +31,7 @@ mod python;
 mod recovery;
 mod scala;
 mod sdk;
+mod secrets;
 mod server;
 mod setup;
 mod sql;
@@ -81,6 +82,7 @@ fn cases() -> Vec<case::Case> {
         curl_forms::cases(),
         strict::cases(),
         cli::cases(),
+        secrets::cases(),
     ];
     let shared = shared.into_iter().flatten();
     let alone = limits::cases().into_iter().map(|case| case.at(Stage::Alone));

@@ -54,9 +54,14 @@ pub(crate) fn jvm(data: &Path, cluster: &str) -> Process {
     of(data, cluster).into_iter().find(is_java).expect("the cluster has a JVM")
 }
 
+/// The process with this number.
+pub(crate) fn with_pid(pid: i32) -> Option<Process> {
+    all().into_iter().find(|process| process.pid == pid)
+}
+
 /// Tells whether a process is there and not a zombie.
 pub(crate) fn is_alive(pid: i32) -> bool {
-    all().iter().any(|process| process.pid == pid)
+    with_pid(pid).is_some()
 }
 
 /// Returns a figure of `/proc/PID/status` in KiB.
