@@ -1,4 +1,4 @@
-//! Lists what runs inside Spark's JVM and Python, so that the program carries it as text.
+//! Lists what runs inside Spark's JVM, Python and R, so that the program carries it as text.
 //!
 //! The lists go to `interpreters.rs` in the build's output folder, which `runtime/interpreters.rs` includes.
 
@@ -13,6 +13,7 @@ fn main() -> io::Result<()> {
     let mut text = String::new();
     table(&mut text, "SCALA", &root.join("scala"), "scala")?;
     table(&mut text, "PYTHON", &root.join("python/firesteel_python"), "py")?;
+    table(&mut text, "R", &root.join("r/firesteel"), "R")?;
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", root.display());
     fs::write(out, text)

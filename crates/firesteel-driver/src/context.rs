@@ -24,6 +24,22 @@ pub(crate) struct Source {
 pub(crate) struct Run {
     pub(crate) interpreter: InterpreterId,
     pub(crate) cancel: Option<Cancelling>,
+    /// The query that it waits for.
+    pub(crate) query: Option<Query>,
+}
+
+/// A query that a running command asked for.
+#[derive(Debug)]
+pub(crate) enum Query {
+    /// There is no SQL interpreter for it yet.
+    Waiting(Bytes),
+    /// It runs, under a name of its own.
+    Running {
+        /// Where.
+        interpreter: InterpreterId,
+        /// As what.
+        command: CommandId,
+    },
 }
 
 /// How far the attempt to stop a command has come.

@@ -1,11 +1,11 @@
 //! The control connection of a child: the JVM's, and the Python parent's.
 
 use tokio::io::BufReader;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::protocol::frame;
+use crate::stream::Stream;
 
 /// How many requests to a control connection may wait. One interpreter costs a few; the JVM answers each
 /// from a thread of its own.
@@ -28,12 +28,12 @@ pub(crate) struct ControlLink<A> {
 
 impl<A: serde::Serialize + Send + Sync + 'static> ControlLink<A> {
     /// Starts the two tasks of a connection: what is asked is written, what is read goes to `reports`.
-    pub(crate) fn start<T>(stream: UnixStream, reports: mpsc::Sender<Control<T>>) -> Self
+    pub(crate) fn start<T>(stream: Stream, reports: mpsc::Sender<Control<T>>) -> Self
     where
         T: serde::de::DeserializeOwned + Send + 'static,
     {
         let (asks, mut inbox) = mpsc::channel::<A>(CONTROL_ASKS_MAX);
-        let (reader, mut writer) = stream.into_split();
+        let (reader, mut writer) = stream.split();
         let writing = tokio::spawn(async move {
             while let Some(ask) = inbox.recv().await {
                 // A peer that does not read any more is heard of by the reader below.

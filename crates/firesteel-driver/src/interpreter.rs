@@ -7,14 +7,13 @@ use bytes::Bytes;
 use firesteel_api::results::{Results, ResultsBody};
 use firesteel_api::{CommandId, ContextId};
 use tokio::io::BufReader;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::output::{Pipe, Printed};
 use crate::protocol::frame::{self, FrameError, Message, PAYLOAD_BYTES_MAX};
 use crate::protocol::interpreters::{FromInterpreter, InterpreterId, Outcome, ToInterpreter};
+use crate::stream::{Reader, Stream, Writer};
 
 /// How many requests to one interpreter may wait: it is bound once and runs one command at a time.
 const ASKS_MAX: usize = 8;
@@ -34,6 +33,7 @@ pub(crate) struct InterpreterHandle {
 enum Ask {
     Bind(ContextId),
     Execute(CommandId, Bytes),
+    Answer(Ended),
 }
 
 /// What the driver hears of an interpreter.
@@ -52,6 +52,8 @@ pub(crate) enum InterpreterEvent {
         /// It asks to be replaced.
         restart: bool,
     },
+    /// The running command asks for a query.
+    Query(Bytes),
     /// The interpreter closed its connection: most likely its process has ended.
     HungUp,
     /// The connection cannot be used any more, and why.
@@ -61,8 +63,8 @@ pub(crate) enum InterpreterEvent {
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// With this `results` object.
-    Results(Bytes),
+    /// With this `results` object, which is of this kind.
+    Results(Outcome, Bytes),
     /// Because it was asked to.
     Cancelled,
 }
@@ -71,16 +73,16 @@ impl InterpreterHandle {
     /// Starts the task of a connection whose `hello` was accepted; everything that happens is sent to `reports`.
     pub(crate) fn start(
         id: InterpreterId,
-        stream: UnixStream,
+        stream: Stream,
         pipe: Option<Pipe>,
         text_chars_max: usize,
         reports: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
     ) -> Self {
         let (asks, inbox) = mpsc::channel(ASKS_MAX);
-        let (reader, writer) = stream.into_split();
+        let (reader, writer) = stream.split();
         let (messages, reading) = read_ahead(reader);
         let printed = Printed::new(text_chars_max);
-        let task = Task { inbox, writer, pipe, printed, binding: false, running: None };
+        let task = Task { inbox, writer, pipe, printed, binding: false, asking: false, running: None };
         let serving = tokio::spawn(async move {
             let last = task.run(messages, id, &reports).await;
             // A driver that is gone needs no report.
@@ -98,6 +100,11 @@ impl InterpreterHandle {
     pub(crate) fn execute(&self, command: CommandId, source: Bytes) -> bool {
         self.asks.try_send(Ask::Execute(command, source)).is_ok()
     }
+
+    /// Answers the query that the running command asked for. False when its task is gone.
+    pub(crate) fn answer(&self, how: Ended) -> bool {
+        self.asks.try_send(Ask::Answer(how)).is_ok()
+    }
 }
 
 impl Drop for InterpreterHandle {
@@ -111,7 +118,7 @@ impl Drop for InterpreterHandle {
 type Incoming = Result<Option<Message<FromInterpreter>>, FrameError>;
 
 /// Reads in a task of its own: reading a message is not cancel-safe, choosing between messages must be.
-fn read_ahead(reader: OwnedReadHalf) -> (mpsc::Receiver<Incoming>, AbortHandle) {
+fn read_ahead(reader: Reader) -> (mpsc::Receiver<Incoming>, AbortHandle) {
     let (tx, rx) = mpsc::channel(READ_AHEAD);
     let reading = tokio::spawn(async move {
         let mut reader = BufReader::new(reader);
@@ -128,11 +135,13 @@ fn read_ahead(reader: OwnedReadHalf) -> (mpsc::Receiver<Incoming>, AbortHandle) 
 
 struct Task {
     inbox: mpsc::Receiver<Ask>,
-    writer: OwnedWriteHalf,
+    writer: Writer,
     pipe: Option<Pipe>,
     printed: Printed,
     /// It was asked to bind and has not answered.
     binding: bool,
+    /// Its command waits for a query.
+    asking: bool,
     running: Option<CommandId>,
 }
 
@@ -200,6 +209,14 @@ impl Task {
                 self.running = Some(command);
                 frame::write(&mut self.writer, &ToInterpreter::Execute { command }, Some(&source)).await
             }
+            Ask::Answer(how) => {
+                self.asking = false;
+                let (outcome, json) = match how {
+                    Ended::Results(outcome, json) => (outcome, Some(json)),
+                    Ended::Cancelled => (Outcome::Cancelled, None),
+                };
+                frame::write(&mut self.writer, &ToInterpreter::SqlResult { outcome }, json.as_deref()).await
+            }
         }
     }
 
@@ -216,8 +233,14 @@ impl Task {
                 }
                 Ok(None)
             }
+            FromInterpreter::Sql {} => {
+                if self.running.is_none() || std::mem::replace(&mut self.asking, true) {
+                    return Err("it asked for a query out of turn".to_owned());
+                }
+                Ok(Some(InterpreterEvent::Query(message.payload.unwrap_or_default())))
+            }
             FromInterpreter::Done { command, outcome, alone, restart } => {
-                if self.running.take() != Some(command) {
+                if self.running.take() != Some(command) || self.asking {
                     return Err("it answered for a command that it does not run".to_owned());
                 }
                 let ended = self.ended(outcome, alone, message.payload.unwrap_or_default())?;
@@ -242,9 +265,10 @@ impl Task {
         let json = results.as_json();
         if json.len() > PAYLOAD_BYTES_MAX {
             let text = format!("The results have {} bytes; at most {PAYLOAD_BYTES_MAX} can be sent.", json.len());
-            return Ok(Ended::Results(Bytes::from(Results::error(&*text, &*text).as_json().to_owned())));
+            let error = Results::error(&*text, &*text).as_json().to_owned();
+            return Ok(Ended::Results(Outcome::Error, Bytes::from(error)));
         }
-        Ok(Ended::Results(Bytes::from(json.to_owned())))
+        Ok(Ended::Results(outcome, Bytes::from(json.to_owned())))
     }
 
     fn text(&mut self, echo: &[u8]) -> Results {

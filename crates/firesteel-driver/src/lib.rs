@@ -7,7 +7,7 @@
 //! - `spec`: what a driver is told when it is started.
 //! - `runtime`: an installed Spark with its Java and Python, and what is compiled for it.
 //! - `driver`: the task that owns every context and decides.
-//! - `context`, `spares`, `interpreter`, `output`: one context, the interpreters made ahead, one interpreter's
+//! - `context`, `spares`, `interpreter`, `stream`, `output`: one context, the interpreters made ahead, one interpreter's
 //!   connection and what it prints.
 //! - `process`, `control`: child processes, and what the two that have one say over their control connection.
 //! - `holder`: the lock that makes a driver the only one of its cluster.
@@ -27,6 +27,7 @@ pub mod protocol;
 pub mod runtime;
 mod spares;
 pub mod spec;
+mod stream;
 
 pub use driver::run;
 pub use holder::kill_holder;

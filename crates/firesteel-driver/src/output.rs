@@ -1,10 +1,12 @@
 //! What a command printed: kept up to a bound, and the pipe it comes through.
 
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::Mode;
 use tokio::net::unix::pipe;
+
+use crate::stream::make_pipe;
 
 /// What is said where text was cut.
 const CUT: &str = "\n*** WARNING: the output is longer than the limit; the rest was skipped. ***";
@@ -60,7 +62,7 @@ impl Printed {
     }
 }
 
-/// The reading end of the named pipe that is a Python interpreter's descriptors 1 and 2.
+/// The reading end of the named pipe that is a Python or R interpreter's descriptors 1 and 2.
 pub(crate) struct Pipe {
     receiver: pipe::Receiver,
     path: PathBuf,
@@ -69,12 +71,15 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// Makes the pipe, readable by the user alone, and opens it.
     pub(crate) fn make(path: &Path) -> io::Result<Self> {
-        // One of that name was left by a driver that was killed.
-        let _ = std::fs::remove_file(path);
-        nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        make_pipe(path)?;
         // Read-write: with a writer of our own it never ends, so that a child which is late or restarted finds it open.
         let receiver = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
         Ok(Self { receiver, path: path.to_owned() })
+    }
+
+    /// Opens the other end, for a child to inherit.
+    pub(crate) fn writer(&self) -> io::Result<File> {
+        OpenOptions::new().write(true).open(&self.path)
     }
 
     /// Takes the name away: the child has opened it, nobody else shall.

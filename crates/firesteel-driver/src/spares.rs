@@ -70,7 +70,7 @@ impl Spares {
             Language::Scala => counts.scala,
             Language::Python => counts.python,
             Language::Sql => counts.sql,
-            Language::R => 0,
+            Language::R => counts.r,
         };
         (waiting + kept).saturating_sub(spares + making).min(MAKING_MAX.saturating_sub(making))
     }
@@ -80,7 +80,7 @@ impl Spares {
 mod tests {
     use super::*;
 
-    const COUNTS: SpareCounts = SpareCounts { scala: 1, python: 2, sql: 0 };
+    const COUNTS: SpareCounts = SpareCounts { scala: 1, python: 2, sql: 0, r: 0 };
 
     #[test]
     fn those_who_wait_are_served_in_order_and_spares_are_made_beside() {

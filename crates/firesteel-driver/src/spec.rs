@@ -22,6 +22,9 @@ pub struct DriverSpec {
     pub jvm: CommandSpec,
     /// The program that starts the Python parent, and its arguments.
     pub python: CommandSpec,
+    /// The program that starts an R interpreter, and its arguments. `None` where there is no R.
+    #[serde(default)]
+    pub r: Option<CommandSpec>,
     /// Spark's configuration.
     pub conf: BTreeMap<String, String>,
     /// What `DATABRICKS_RUNTIME_VERSION` says.
@@ -55,11 +58,13 @@ pub struct SpareCounts {
     pub python: usize,
     /// SQL: a thread.
     pub sql: usize,
+    /// R: half a second and a process that shares nothing. None by default, as most clusters never run R.
+    pub r: usize,
 }
 
 impl Default for SpareCounts {
     fn default() -> Self {
-        Self { scala: 1, python: 2, sql: 1 }
+        Self { scala: 1, python: 2, sql: 1, r: 0 }
     }
 }
 

@@ -1,6 +1,6 @@
-"""Stand-ins for the JVM and for the Python parent, for the driver's own tests: no Spark, the standard library alone.
+"""Stand-ins for the JVM, the Python parent and R, for the driver's own tests: no Spark, the standard library alone.
 
-`fake_peers.py jvm` and `fake_peers.py python` speak docs/protocol.md as the real ones do. What they run is one of the words
+`fake_peers.py jvm`, `fake_peers.py python` and `fake_peers.py r` speak docs/protocol.md as the real ones do. What they run is one of the words
 at the end of this file. What the driver says on a control connection is appended to `<role>.heard` in the current folder.
 """
 
@@ -22,10 +22,33 @@ class Stop(Exception):
     """The command was asked to stop."""
 
 
+def connect(path):
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(path)
+    return link
+
+
+class Pipes:
+    """The pair of pipes that R has in place of a socket."""
+
+    def __init__(self, requests, answers):
+        self.requests, self.answers = os.open(requests, os.O_RDONLY), os.open(answers, os.O_WRONLY)
+
+    def sendall(self, content):
+        while content:
+            content = content[os.write(self.answers, content) :]
+
+    def recv(self, count):
+        return os.read(self.requests, count)
+
+    def shutdown(self, _how):
+        os.close(self.requests)
+        os.close(self.answers)
+
+
 class Connection:
-    def __init__(self, path, **hello):
-        self.link = socket.socket(socket.AF_UNIX)
-        self.link.connect(path)
+    def __init__(self, link, **hello):
+        self.link = link
         self.send({"type": "hello", "version": VERSION, "pid": os.getpid(), **hello})
         answer = self.receive()
         if answer is None or answer[0]["type"] != "welcome":
@@ -65,9 +88,9 @@ class Connection:
 class Interpreter:
     """One language in one context; `wait` comes back when the command is asked to stop."""
 
-    def __init__(self, path, number, key, wait):
+    def __init__(self, link, number, key, wait):
         self.wait = wait
-        self.connection = Connection(path, role="interpreter", interpreter=number, key=key)
+        self.connection = Connection(link, role="interpreter", interpreter=number, key=key)
 
     def serve(self):
         while (request := self.connection.receive()) is not None:
@@ -102,7 +125,7 @@ def heard(role, message):
 
 def jvm(launch):
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    control = Connection(launch["socket"], role="jvm", key=launch["key"])
+    control = Connection(connect(launch["socket"]), role="jvm", key=launch["key"])
     fate = launch["conf"].get("fake")
     if fate == "failed":
         control.send({"type": "spark_failed", "reason": "no master"})
@@ -122,7 +145,7 @@ def jvm(launch):
             stop.clear()
             raise Stop
 
-        Interpreter(launch["socket"], number, key, wait).serve()
+        Interpreter(connect(launch["socket"]), number, key, wait).serve()
 
     while (request := control.receive()) is not None:
         message = request[0]
@@ -145,7 +168,7 @@ def python(launch):
     signal.set_wakeup_fd(rope)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    control = Connection(launch["socket"], role="python", key=launch["key"])
+    control = Connection(connect(launch["socket"]), role="python", key=launch["key"])
     children, parent = {}, os.getpid()
     while True:
         ready, _, _ = select.select([control.link, bell, 0], [], [])
@@ -184,6 +207,12 @@ def become(launch, fork, parent):
     output = os.open(fork["output"], os.O_WRONLY)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    wait = until_interrupted()
+    Interpreter(connect(launch["socket"]), fork["interpreter"], fork["key"], wait).serve()
+    os._exit(0)
+
+
+def until_interrupted():
     asked = []
     signal.signal(signal.SIGINT, lambda *_: asked.append(1))
 
@@ -193,8 +222,17 @@ def become(launch, fork, parent):
         asked.clear()
         raise Stop
 
-    Interpreter(launch["socket"], fork["interpreter"], fork["key"], wait).serve()
-    os._exit(0)
+    return wait
+
+
+def r(launch):
+    if os.path.exists("r-fails"):
+        print("no R today")
+        sys.exit(3)
+    with open(os.path.join(os.environ["TMPDIR"], "scratch"), "w"):
+        pass
+    wait = until_interrupted()
+    Interpreter(Pipes(launch["requests"], launch["answers"]), launch["interpreter"], launch["key"], wait).serve()
 
 
 def say(interpreter, rest, _done):
@@ -259,6 +297,36 @@ def alone(interpreter, rest, done):
     interpreter.connection.send({**done, "outcome": "text", "alone": True}, rest.encode())
 
 
+def query(interpreter, rest, _done):
+    interpreter.connection.send({"type": "sql"}, rest.encode())
+    answer, payload = interpreter.connection.receive()
+    if answer["outcome"] == "cancelled":
+        raise Stop
+    results = json.loads(payload)
+    return "%s: %s" % (answer["outcome"], results.get("data") or results.get("summary"))
+
+
+def queries(interpreter, rest, _done):
+    return " ".join(query(interpreter, f"echo {n}", _done) for n in range(int(rest)))
+
+
+def query_twice(interpreter, rest, _done):
+    for _ in range(2):
+        interpreter.connection.send({"type": "sql"}, rest.encode())
+    time.sleep(60)
+
+
+def query_and_done(interpreter, rest, _done):
+    interpreter.connection.send({"type": "sql"}, rest.encode())
+    return "done"
+
+
+def query_and_exit(interpreter, rest, _done):
+    interpreter.connection.send({"type": "sql"}, b"wait")
+    time.sleep(0.2)
+    os._exit(int(rest))
+
+
 def close(interpreter, _rest, _done):
     interpreter.connection.link.shutdown(socket.SHUT_RDWR)
     time.sleep(60)
@@ -282,8 +350,13 @@ WORDS = {
     "images": images,
     "alone": alone,
     "close": close,
+    "query": query,
+    "queries": queries,
+    "query-twice": query_twice,
+    "query-and-done": query_and_done,
+    "query-and-exit": query_and_exit,
     "pid": lambda _interpreter, _rest, _done: str(os.getpid()),
 }
 
 if __name__ == "__main__":
-    {"jvm": jvm, "python": python}[sys.argv[1]](json.loads(sys.stdin.readline()))
+    {"jvm": jvm, "python": python, "r": r}[sys.argv[1]](json.loads(sys.stdin.readline()))

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) listen: Option<String>,
     /// A Spark of the user's own, in place of the embedded one.
     pub(crate) spark_home: Option<PathBuf>,
+    /// The `Rscript` that R contexts run in, in place of the first on the path.
+    pub(crate) rscript: Option<PathBuf>,
     /// Answers every client as old strict ones want it.
     pub(crate) strict: bool,
     /// The user's own certificate.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use firesteel_api::ClusterId;
+use firesteel_api::{ClusterId, Language};
 use firesteel_driver::process;
 use firesteel_driver::protocol::interpreters::ResultLimits;
-use firesteel_driver::runtime::Runtime;
+use firesteel_driver::runtime::{Runtime, r};
 use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
 use firesteel_model::{ClusterState, Limits};
 use firesteel_server::engine::launch::{Launcher, write_spec};
@@ -27,6 +27,8 @@ pub(crate) struct Local {
     pub(crate) jvm: CommandSpec,
     /// The command that starts the Python parent.
     pub(crate) python: CommandSpec,
+    /// The command that starts an R interpreter, where there is R.
+    pub(crate) r: Option<CommandSpec>,
     /// Spark's version, such as `4.3.0`.
     pub(crate) spark_version: String,
     /// The bounds of results.
@@ -47,11 +49,16 @@ impl Launcher for Local {
         python.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
         let mut jvm = self.jvm.clone();
         jvm.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
+        let mut r = self.r.clone();
+        if let Some(r) = &mut r {
+            r.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
+        }
         Ok(DriverSpec {
             cluster: cluster.id.clone(),
             sockets: sockets_folder(&folder),
             jvm,
             python,
+            r,
             conf: self.conf(cluster, &folder),
             runtime_version: runtime_version.to_owned(),
             limits: ResultLimits {
@@ -63,6 +70,10 @@ impl Launcher for Local {
             orphan_seconds: self.orphan_seconds,
             folder,
         })
+    }
+
+    fn lacks(&self, language: Language) -> Option<String> {
+        (language == Language::R && self.r.is_none()).then(|| r::MISSING.to_owned())
     }
 
     fn launch(&self, spec: &DriverSpec) -> io::Result<Option<Child>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use firesteel_driver::runtime::{archive, jvm_jar, launch, python_sources};
+use firesteel_driver::runtime::{archive, jvm_jar, launch, python_sources, r};
 use firesteel_server::engine::{Engine, OnStop};
 use firesteel_server::http::{self, AppState, Settings};
 use firesteel_store::Store;
@@ -185,6 +185,8 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
     let jar = jvm_jar::ensure_jar(&runtime, &cache, &say).await?;
     let archive = archive::ensure_archive(&runtime, &jar, &say).await;
     let sources = python_sources::ensure_python(&cache)?;
+    let rscript = config.rscript.clone().or_else(|| r::find(around.path.as_deref()));
+    let r = rscript.map(|rscript| anyhow::Ok(launch::r_command(&rscript, &r::ensure_r(&cache)?))).transpose()?;
     step.done();
     let heap = config.spark_conf.get("spark.driver.memory").cloned();
     let options = launch::JvmOptions { heap, ..launch::JvmOptions::default() };
@@ -192,6 +194,7 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
         data: data.to_owned(),
         jvm: launch::jvm_command(&runtime, &jar, archive.as_deref(), &options)?,
         python: launch::python_command(&runtime, &sources)?,
+        r,
         spark_version: runtime.spark_version.clone(),
         limits: config.limits.clone(),
         spares: config.spares,

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use crate::control::{Control, ControlLink};
 use crate::driver::Driver;
@@ -63,6 +64,8 @@ pub(crate) struct Children {
     python_starts: Vec<Instant>,
     /// Why Python cannot be had, once it cannot.
     pub(super) python_failed: Option<String>,
+    /// Those that wait for the R processes.
+    pub(super) r: TaskTracker,
 }
 
 /// A child that runs. Its standard input stays open as long as it shall live.

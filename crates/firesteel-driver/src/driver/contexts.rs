@@ -109,7 +109,7 @@ impl Driver {
         let refusal = refused(&source.text);
         match &refusal {
             Some(_) => drop(context.queue.ended(command)),
-            None => context.run = Some(Run { interpreter, cancel: None }),
+            None => context.run = Some(Run { interpreter, cancel: None, query: None }),
         }
         self.report(DriverEvent::Started { context: id, command });
         if let Some(refusal) = refusal {
@@ -129,6 +129,7 @@ impl Driver {
             context.announced = true;
             self.report(DriverEvent::ContextRunning { context: id });
         }
+        self.pump_query(id);
         self.pump(id);
     }
 
@@ -142,6 +143,12 @@ impl Driver {
             self.report(DriverEvent::ContextFailed { context: id, reason: cannot_be_had(language, reason) });
             return self.close(id);
         }
+        if language == Language::Sql && self.query_failed(id, None, reason) {
+            return;
+        }
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         if context.next_language() == Some(language) {
             self.next_cannot_run(id, language, reason);
             self.pump(id);
@@ -155,20 +162,29 @@ impl Driver {
     }
 
     pub(super) fn command_ended(&mut self, id: ContextId, command: CommandId, ended: Ended) {
+        let Err(ended) = self.query_ended(id, command, ended) else {
+            return;
+        };
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        if context.ended(command).is_none() {
+        let Some(run) = context.ended(command) else {
             return;
-        }
+        };
+        self.abandon_query(id, run);
         match ended {
-            Ended::Results(results) => self.events.push(DriverEvent::Finished { context: id, command }, Some(results)),
+            Ended::Results(_, results) => {
+                self.events.push(DriverEvent::Finished { context: id, command }, Some(results))
+            }
             Ended::Cancelled => self.report(DriverEvent::Cancelled { context: id, command }),
         }
         self.pump(id);
     }
 
     pub(super) fn command_lost(&mut self, id: ContextId, command: CommandId, language: Language, reason: &str) {
+        if self.query_failed(id, Some(command), reason) {
+            return;
+        }
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
@@ -185,6 +201,7 @@ impl Driver {
             );
             self.report(DriverEvent::Lost { context: id, command, reason });
         }
+        self.abandon_query(id, run);
         self.pump(id);
     }
 

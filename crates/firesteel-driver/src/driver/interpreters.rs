@@ -4,16 +4,18 @@ use std::time::{Duration, Instant};
 
 use firesteel_api::{CommandId, ContextId, Language};
 use nix::sys::signal::Signal;
-use tokio::net::UnixStream;
 
 use crate::control::ControlLink;
 use crate::driver::Driver;
 use crate::driver::children::new_key;
-use crate::interpreter::{InterpreterEvent, InterpreterHandle};
+use crate::driver::r::Greeting;
+use crate::interpreter::{Ended, InterpreterEvent, InterpreterHandle};
 use crate::output::Pipe;
 use crate::process;
 use crate::protocol::frame;
 use crate::protocol::interpreters::{Answer, Gateway, Hello, InterpreterId, Role, ToJvm, ToPythonParent};
+use crate::runtime::r;
+use crate::stream::Stream;
 
 /// How long the making of one interpreter may take. A Scala one takes up to 15 s on a busy machine of two cores.
 const MAKING_DEADLINE: Duration = Duration::from_secs(180);
@@ -48,15 +50,17 @@ pub(super) struct Interpreter {
     phase: Phase,
     since: Instant,
     handle: Option<InterpreterHandle>,
-    /// The named pipe of a Python interpreter until its connection has come.
-    pipe: Option<Pipe>,
-    /// The process group of a Python interpreter.
+    /// The named pipe of a Python or R interpreter until its connection has come.
+    pub(super) pipe: Option<Pipe>,
+    /// What waits for the connection of an R interpreter.
+    greeting: Option<Greeting>,
+    /// The process group of a Python or R interpreter.
     pub(super) group: Option<i32>,
     /// What is known of its end, once it has begun: it takes nothing more.
     end: Option<End>,
 }
 
-/// The two signs that a Python process has ended. Its connection may bring a last result and then its end; its parent
+/// The two signs that a process has ended. Its connection may bring a last result and then its end; its parent
 /// tells how it died. Either may come first, and the second is awaited for a moment.
 struct End {
     since: Instant,
@@ -65,6 +69,19 @@ struct End {
 }
 
 impl Interpreter {
+    fn making(language: Language) -> Self {
+        Self {
+            language,
+            phase: Phase::Making,
+            since: Instant::now(),
+            handle: None,
+            pipe: None,
+            greeting: None,
+            group: None,
+            end: None,
+        }
+    }
+
     /// Tells whether it is in this phase and alive.
     fn is(&self, phase: Phase) -> bool {
         self.phase == phase && self.end.is_none()
@@ -132,7 +149,7 @@ impl Driver {
         match language {
             Language::Scala | Language::Sql => None,
             Language::Python => self.children.python_failed.clone(),
-            Language::R => Some("R is not available on this cluster".to_owned()),
+            Language::R => self.spec.r.is_none().then(|| r::MISSING.to_owned()),
         }
     }
 
@@ -143,6 +160,9 @@ impl Driver {
     }
 
     fn make(&mut self, language: Language) {
+        if language == Language::R {
+            return self.make_r();
+        }
         // A Python interpreter waits for its parent's imports: not asked for before they are done.
         if language == Language::Python && self.children.python_control.is_none() {
             return;
@@ -164,16 +184,24 @@ impl Driver {
         if language != Language::Python {
             self.expect(key, id);
         }
-        let interpreter = Interpreter {
-            language,
-            phase: Phase::Making,
-            since: Instant::now(),
-            handle: None,
-            pipe: None,
-            group: None,
-            end: None,
-        };
-        self.interpreters.insert(id, interpreter);
+        self.interpreters.insert(id, Interpreter::making(language));
+    }
+
+    fn make_r(&mut self) {
+        self.interpreters_made += 1;
+        let id = InterpreterId(self.interpreters_made);
+        self.interpreters.insert(id, Interpreter::making(Language::R));
+        match self.start_r(id) {
+            Ok((key, started)) => {
+                self.expect(key, id);
+                if let Some(interpreter) = self.interpreters.get_mut(&id) {
+                    interpreter.group = Some(started.group);
+                    interpreter.pipe = Some(started.pipe);
+                    interpreter.greeting = Some(started.greeting);
+                }
+            }
+            Err(error) => self.lose(id, &format!("R cannot be started: {error}")),
+        }
     }
 
     fn expect(&mut self, key: String, id: InterpreterId) {
@@ -203,7 +231,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn peer_arrived(&mut self, hello: Hello, stream: UnixStream) {
+    pub(super) fn peer_arrived(&mut self, hello: Hello, stream: Stream) {
         let promised = self.expected.remove(&hello.key).map(|expected| expected.promise);
         let fits = match (&hello.role, promised) {
             (Role::Jvm, Some(Promise::Jvm)) | (Role::Python, Some(Promise::Python)) => true,
@@ -220,7 +248,7 @@ impl Driver {
         };
         // A small message into an empty socket: written at once, or the peer is not worth waiting for.
         let bytes = frame::encode(&answer, None).unwrap_or_default();
-        let written = nix::unistd::write(&stream, &bytes).is_ok_and(|written| written == bytes.len());
+        let written = stream.write_now(&bytes).is_ok_and(|written| written == bytes.len());
         if !written || !matches!(answer, Answer::Welcome { .. }) {
             tracing::warn!("a connection as {:?} was refused", hello.role);
             if let Some(Promise::Interpreter(id)) = promised {
@@ -241,12 +269,13 @@ impl Driver {
         }
     }
 
-    fn interpreter_arrived(&mut self, id: InterpreterId, pid: i32, stream: UnixStream) {
+    fn interpreter_arrived(&mut self, id: InterpreterId, pid: i32, stream: Stream) {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
             return;
         };
         let reports = self.channels.interpreters.clone();
         let pipe = interpreter.pipe.take();
+        interpreter.greeting = None;
         if interpreter.language == Language::Python {
             interpreter.group = Some(pid);
         }
@@ -286,6 +315,12 @@ impl Driver {
                 interpreter.phase = Phase::Idle(context);
                 self.context_has_interpreter(context);
             }
+            InterpreterEvent::Query(text) => {
+                let phase = self.interpreters.get(&id).map(|interpreter| interpreter.phase);
+                if let Some(Phase::Busy(context, _)) = phase {
+                    self.query_asked(id, context, text);
+                }
+            }
             InterpreterEvent::BindFailed(reason) | InterpreterEvent::Broken(reason) => self.lose(id, &reason),
             InterpreterEvent::HungUp => self.hung_up(id),
             InterpreterEvent::Done { command, ended, restart } => {
@@ -316,12 +351,13 @@ impl Driver {
         interpreter.end().hung_up = true;
         let awaited = match interpreter.language {
             Language::Python => self.children.python.is_some(),
-            _ => self.children.jvm.is_some(),
+            Language::R => true,
+            Language::Scala | Language::Sql => self.children.jvm.is_some(),
         };
         self.lose_if_over(id, if awaited { EXIT_DEADLINE } else { Duration::ZERO });
     }
 
-    /// A Python process has ended. A result that it sent before may still be on its way from its connection, whose end
+    /// A Python or R process has ended. A result that it sent before may still be on its way from its connection, whose end
     /// is awaited for a moment.
     pub(super) fn process_ended(&mut self, id: InterpreterId, how: String) {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
@@ -353,6 +389,12 @@ impl Driver {
         interpreter.handle.as_ref().is_some_and(|handle| handle.execute(command, source))
     }
 
+    /// Gives the running command of an interpreter what its query came to. False when the connection is gone.
+    pub(super) fn answer_to(&self, id: InterpreterId, how: Ended) -> bool {
+        let handle = self.interpreters.get(&id).and_then(|interpreter| interpreter.handle.as_ref());
+        handle.is_some_and(|handle| handle.answer(how))
+    }
+
     /// Tells whether an interpreter waits for a command.
     pub(super) fn is_idle(&self, id: InterpreterId) -> bool {
         let idle = |other: &Interpreter| other.end.is_none() && matches!(other.phase, Phase::Idle(_));
@@ -365,7 +407,9 @@ impl Driver {
         let Some(interpreter) = self.interpreters.get(&id) else {
             return;
         };
-        if let Some(group) = interpreter.group {
+        if interpreter.language == Language::R {
+            self.interrupt_r(id, context);
+        } else if let Some(group) = interpreter.group {
             process::signal(group, Signal::SIGINT);
         } else if let Some(jvm) = &self.children.jvm_control {
             jvm.ask(ToJvm::Cancel { context, interpreter: Some(id), command: Some(command) });

@@ -5,11 +5,15 @@
 //!
 //! - `children`: the JVM and the Python parent, from start to end.
 //! - `interpreters`: from a wish for one to its binding, and its loss.
+//! - `r`: the processes of R interpreters.
 //! - `contexts`: opening, queueing, running, cancelling, closing.
+//! - `queries`: what a running command has answered by the context's SQL interpreter.
 
 mod children;
 mod contexts;
 mod interpreters;
+mod queries;
+mod r;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +33,7 @@ use crate::context::Context;
 use crate::control::Control;
 use crate::driver::children::{Child, Children};
 use crate::driver::interpreters::{Expected, Interpreter};
+use crate::driver::r::ReportR;
 use crate::events::Events;
 use crate::holder;
 use crate::interpreter::InterpreterEvent;
@@ -40,6 +45,7 @@ use crate::protocol::interpreters::{FromJvm, FromPythonParent, Hello, Interprete
 use crate::protocol::link::{DriverEvent, HeldContext, ToDriver};
 use crate::spares::Spares;
 use crate::spec::DriverSpec;
+use crate::stream::Stream;
 
 /// How many reports of one kind may wait for the driver's task; whoever sends more waits.
 const REPORTS_MAX: usize = 1024;
@@ -95,6 +101,7 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         ending: None,
         spec,
     };
+    r::clear(&driver.spec.folder);
     driver.start_children();
     driver.serve(inboxes, server_arrivals, peer_arrivals).await?;
     driver.end().await;
@@ -108,6 +115,7 @@ struct Channels {
     python: mpsc::Sender<Control<FromPythonParent>>,
     interpreters: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
     exits: mpsc::Sender<(Child, ExitStatus)>,
+    r: mpsc::Sender<(InterpreterId, ReportR)>,
 }
 
 struct Inboxes {
@@ -116,6 +124,7 @@ struct Inboxes {
     python: mpsc::Receiver<Control<FromPythonParent>>,
     interpreters: mpsc::Receiver<(InterpreterId, InterpreterEvent)>,
     exits: mpsc::Receiver<(Child, ExitStatus)>,
+    r: mpsc::Receiver<(InterpreterId, ReportR)>,
 }
 
 fn channels() -> (Channels, Inboxes) {
@@ -124,14 +133,16 @@ fn channels() -> (Channels, Inboxes) {
     let (python, python_inbox) = mpsc::channel(REPORTS_MAX);
     let (interpreters, interpreters_inbox) = mpsc::channel(REPORTS_MAX);
     let (exits, exits_inbox) = mpsc::channel(16);
+    let (r, r_inbox) = mpsc::channel(REPORTS_MAX);
     (
-        Channels { link, jvm, python, interpreters, exits },
+        Channels { link, jvm, python, interpreters, exits, r },
         Inboxes {
             link: link_inbox,
             jvm: jvm_inbox,
             python: python_inbox,
             interpreters: interpreters_inbox,
             exits: exits_inbox,
+            r: r_inbox,
         },
     )
 }
@@ -165,6 +176,7 @@ enum Event {
     Python(Control<FromPythonParent>),
     Interpreter(InterpreterId, InterpreterEvent),
     Exited(Child, ExitStatus),
+    R(InterpreterId, ReportR),
     Tick,
     Stop,
 }
@@ -193,6 +205,7 @@ impl Driver {
                 Some(said) = inboxes.jvm.recv() => Event::Jvm(said),
                 Some(said) = inboxes.python.recv() => Event::Python(said),
                 Some((hello, stream)) = peers.recv() => Event::Peer(hello, stream),
+                Some((id, said)) = inboxes.r.recv() => Event::R(id, said),
                 Some((child, status)) = inboxes.exits.recv() => Event::Exited(child, status),
                 _ = ticks.tick() => Event::Tick,
             };
@@ -218,7 +231,8 @@ impl Driver {
                     self.alone_since = Instant::now();
                 }
             }
-            Event::Peer(hello, stream) => self.peer_arrived(hello, stream),
+            Event::Peer(hello, stream) => self.peer_arrived(hello, Stream::Socket(stream)),
+            Event::R(id, said) => self.r_said(id, said),
             Event::Jvm(said) => self.jvm_said(said),
             Event::Python(said) => self.python_said(said),
             Event::Interpreter(id, event) => self.interpreter_said(id, event),
@@ -311,6 +325,7 @@ impl Driver {
         while process::sweep(&self.mark) > 0 && Instant::now() < end {
             tokio::time::sleep(SWEEP_EVERY).await;
         }
+        self.reap_r().await;
         let _ = std::fs::remove_file(self.spec.link_socket());
         let _ = std::fs::remove_file(self.spec.interpreters_socket());
         let _ = std::fs::remove_file(self.spec.folder.join("mark"));

@@ -1,6 +1,8 @@
 //! The driver whole, in this process, with real sockets and real children: `tests/fake_peers.py` stands in for the JVM and
 //! for the Python parent, the tests for the server.
 
+mod r;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,10 +51,11 @@ impl Bench {
             sockets: folder.path().join("s"),
             jvm: fake("jvm"),
             python: fake("python"),
+            r: Some(fake("r")),
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
             limits: ResultLimits { rows_max: 10, table_bytes_max: 1000, text_chars_max: 1000 },
-            spares: SpareCounts { scala: 1, python: 1, sql: 1 },
+            spares: SpareCounts { scala: 1, python: 1, sql: 1, r: 0 },
             orphan_seconds: 600,
         };
         change(&mut spec);
@@ -229,6 +232,7 @@ async fn greet<A: Serialize, B: DeserializeOwned>(socket: &Path, hello: &A) -> O
 const PYTHON: Language = Language::Python;
 const SCALA: Language = Language::Scala;
 const SQL: Language = Language::Sql;
+const R: Language = Language::R;
 
 #[tokio::test]
 async fn spares_are_made_ahead_and_one_that_is_taken_is_replaced() {
@@ -247,7 +251,7 @@ async fn spares_are_made_ahead_and_one_that_is_taken_is_replaced() {
 #[tokio::test]
 async fn a_command_is_started_then_finished_with_what_it_printed() {
     let (bench, mut server) = Bench::ready().await;
-    for language in [PYTHON, SCALA] {
+    for language in [PYTHON, SCALA, R] {
         let context = server.open(language).await;
         assert_eq!(server.run(context, language, "echo 42").await, "42");
         assert_eq!(server.run(context, language, "print a\nb").await, "a\nb");
@@ -335,7 +339,7 @@ async fn a_queued_command_that_is_cancelled_never_starts() {
 #[tokio::test]
 async fn a_running_command_is_interrupted_and_its_interpreter_goes_on() {
     let (bench, mut server) = Bench::ready().await;
-    for language in [PYTHON, SCALA] {
+    for language in [PYTHON, SCALA, R] {
         let context = server.open(language).await;
         let before = server.run(context, language, "pid").await;
         let command = server.execute(context, language, "wait").await;

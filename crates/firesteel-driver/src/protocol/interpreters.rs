@@ -48,6 +48,21 @@ pub struct Launch {
     pub repl_dir: PathBuf,
 }
 
+/// The one line of JSON that an R interpreter finds on its standard input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LaunchR {
+    /// Its number.
+    pub interpreter: InterpreterId,
+    /// The word to say in its `hello`.
+    pub key: String,
+    /// The named pipe that it reads.
+    pub requests: PathBuf,
+    /// The named pipe that it writes.
+    pub answers: PathBuf,
+    /// The folder that packages are installed to.
+    pub library: PathBuf,
+}
+
 /// Bounds that an interpreter keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultLimits {
@@ -251,6 +266,11 @@ pub enum ToInterpreter {
         /// The command.
         command: CommandId,
     },
+    /// What the query came to: a `results` object in the payload, unless it was cancelled.
+    SqlResult {
+        /// `table`, `error` or `cancelled`.
+        outcome: Outcome,
+    },
 }
 
 /// From an interpreter to the driver.
@@ -266,6 +286,8 @@ pub enum FromInterpreter {
     },
     /// What the code printed, in the payload.
     Output {},
+    /// The running command asks for the query in the payload. R only.
+    Sql {},
     /// A command ended.
     Done {
         /// Which.

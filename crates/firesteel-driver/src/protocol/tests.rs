@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::protocol::frame;
 use crate::protocol::interpreters::{
-    Answer, FromInterpreter, FromJvm, FromPythonParent, Hello, Launch, Outcome, Role, ToInterpreter, ToJvm,
+    Answer, FromInterpreter, FromJvm, FromPythonParent, Hello, Launch, LaunchR, Outcome, Role, ToInterpreter, ToJvm,
     ToPythonParent,
 };
 use crate::protocol::link::{DriverEvent, FromDriver, ToDriver};
@@ -130,12 +130,15 @@ samples!(what_the_python_parent_says, "python_to_driver", FromPythonParent,
 samples!(what_an_interpreter_is_asked, "driver_to_interpreter", ToInterpreter,
     ToInterpreter::Bind { .. } => "bind",
     ToInterpreter::Execute { .. } => "execute",
+    ToInterpreter::SqlResult { outcome: Outcome::Cancelled } => "sql_result_cancelled",
+    ToInterpreter::SqlResult { .. } => "sql_result_table",
 );
 
 samples!(what_an_interpreter_says, "interpreter_to_driver", FromInterpreter,
     FromInterpreter::Bound {} => "bound",
     FromInterpreter::BindFailed { .. } => "bind_failed",
     FromInterpreter::Output {} => "output",
+    FromInterpreter::Sql {} => "sql",
     FromInterpreter::Done { alone: true, .. } => "done_alone",
     FromInterpreter::Done { restart: true, .. } => "done_restart",
     FromInterpreter::Done { outcome: Outcome::Text, .. } => "done_text",
@@ -147,6 +150,10 @@ samples!(what_an_interpreter_says, "interpreter_to_driver", FromInterpreter,
 
 #[test]
 fn the_line_on_standard_input() {
+    for (file, json) in samples("launch_r") {
+        let launch: LaunchR = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(launch).unwrap(), json, "{file}");
+    }
     for (file, json) in samples("launch") {
         let launch: Launch = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(launch).unwrap(), json, "{file}");

@@ -1,4 +1,4 @@
-//! The sources that run inside Spark's JVM and Python, carried by this program as text.
+//! The sources that run inside Spark's JVM, Python and R, carried by this program as text.
 
 use std::sync::LazyLock;
 
@@ -29,6 +29,11 @@ pub(crate) fn is_for(source: &Source, scala_version: &str) -> bool {
 /// The package `firesteel_python`.
 pub fn python() -> &'static [Source] {
     PYTHON
+}
+
+/// What an R interpreter is made of; it starts with `main.R`.
+pub fn r() -> &'static [Source] {
+    R
 }
 
 /// Tells one state of the Scala sources from another.

@@ -1,4 +1,4 @@
-//! The command lines that start the driver's JVM and Python. The flags are measured; they live in the tables here.
+//! The command lines that start the driver's JVM, Python and R. The flags are measured; they live in the tables here.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::spark::Spark;
-use super::{Runtime, RuntimeError, python_sources};
+use super::{Runtime, RuntimeError, python_sources, r};
 use crate::spec::CommandSpec;
 
 /// The main class of the driver's JVM. It reads one line of JSON on its standard input.
@@ -103,6 +103,18 @@ pub fn python_command(runtime: &Runtime, sources: &Path) -> Result<CommandSpec, 
     env.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
     let args = vec!["-m".to_owned(), python_sources::PACKAGE.to_owned()];
     Ok(CommandSpec { program: runtime.python.clone(), args, env })
+}
+
+/// Returns the command that starts an R interpreter. `sources` is what [`r::ensure_r`] returned.
+pub fn r_command(rscript: &Path, sources: &Path) -> CommandSpec {
+    let text = |path: &Path| path.display().to_string();
+    let main = sources.join(r::FOLDER).join("main.R");
+    CommandSpec {
+        program: rscript.to_path_buf(),
+        // No profile, no saved workspace: what a user has set up for a console of their own is not a context's.
+        args: vec!["--vanilla".to_owned(), text(&main), text(sources)],
+        env: BTreeMap::new(),
+    }
 }
 
 /// The flags that an archive and the JVM that uses it have in common.

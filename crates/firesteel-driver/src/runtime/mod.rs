@@ -1,6 +1,6 @@
 //! Runtimes: an installed Spark with its Java and Python, and what is compiled for it.
 //!
-//! - `spark`, `java`, `pythons`: finding out what is installed where.
+//! - `spark`, `java`, `pythons`, `r`: finding out what is installed where.
 //! - `interpreters`: the sources that run inside Spark, carried by this program as text.
 //! - `jvm_jar`, `archive`, `python_sources`: those sources made ready for one runtime, cached in the data folder.
 //! - `launch`: the command lines that start the driver's JVM and Python.
@@ -18,6 +18,7 @@ pub mod launch;
 pub mod lock;
 pub mod python_sources;
 pub mod pythons;
+pub mod r;
 pub mod spark;
 
 use std::io::Write as _;

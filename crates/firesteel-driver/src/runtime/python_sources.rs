@@ -11,11 +11,12 @@ pub const PACKAGE: &str = "firesteel_python";
 
 /// Writes the package below `cache`, unless it is there, and returns the folder to put on `PYTHONPATH`.
 pub fn ensure_python(cache: &Path) -> Result<PathBuf, RuntimeError> {
-    ensure(cache, python())
+    ensure(&cache.join("python"), PACKAGE, python())
 }
 
-fn ensure(cache: &Path, sources: &[Source]) -> Result<PathBuf, RuntimeError> {
-    let parent = cache.join("python");
+/// Writes `sources` to a folder of that name in a folder of their digest below `parent`, and returns the latter. Others
+/// see all of them or none.
+pub(super) fn ensure(parent: &Path, name: &str, sources: &[Source]) -> Result<PathBuf, RuntimeError> {
     let (folder, aside) = (parent.join(digest_of(sources)), parent.join(format!("part-{}", process::id())));
     if folder.is_dir() {
         return Ok(folder);
@@ -23,7 +24,7 @@ fn ensure(cache: &Path, sources: &[Source]) -> Result<PathBuf, RuntimeError> {
     let write = || -> io::Result<()> {
         let _ = fs::remove_dir_all(&aside);
         for source in sources {
-            let path = aside.join(PACKAGE).join(source.name);
+            let path = aside.join(name).join(source.name);
             fs::create_dir_all(path.parent().unwrap_or(&aside))?;
             fs::write(path, source.text)?;
         }
@@ -33,7 +34,7 @@ fn ensure(cache: &Path, sources: &[Source]) -> Result<PathBuf, RuntimeError> {
             other => other,
         }
     };
-    write().map_err(|source| RuntimeError::io("write the Python sources to", &folder, source))?;
+    write().map_err(|source| RuntimeError::io("write the sources to", &folder, source))?;
     Ok(folder)
 }
 
@@ -46,11 +47,12 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let sources =
             [Source { name: "__init__.py", text: "x = 1\n" }, Source { name: "sub/deep.py", text: "y = 2\n" }];
-        let folder = ensure(cache.path(), &sources).unwrap();
+        let parent = cache.path().join("python");
+        let folder = ensure(&parent, PACKAGE, &sources).unwrap();
         assert_eq!(fs::read_to_string(folder.join("firesteel_python/sub/deep.py")).unwrap(), "y = 2\n");
         fs::write(folder.join("mark"), "").unwrap();
-        assert_eq!(ensure(cache.path(), &sources).unwrap(), folder);
+        assert_eq!(ensure(&parent, PACKAGE, &sources).unwrap(), folder);
         assert!(folder.join("mark").exists());
-        assert_eq!(fs::read_dir(cache.path().join("python")).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(parent).unwrap().count(), 1);
     }
 }

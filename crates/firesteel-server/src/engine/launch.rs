@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use firesteel_api::Language;
 use firesteel_driver::spec::DriverSpec;
 use firesteel_store::ClusterRecord;
 use tokio::process::Child;
@@ -11,6 +12,11 @@ use tokio::process::Child;
 pub trait Launcher: Send + Sync {
     /// Returns what a cluster's driver is told. The text of an error is for the cluster's owner.
     fn spec(&self, cluster: &ClusterRecord) -> Result<DriverSpec, String>;
+
+    /// Says why its clusters do not have a language, where that is so.
+    fn lacks(&self, _language: Language) -> Option<String> {
+        None
+    }
 
     /// Starts a driver. `None` where it is no child of this process.
     fn launch(&self, spec: &DriverSpec) -> io::Result<Option<Child>>;

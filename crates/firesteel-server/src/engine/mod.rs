@@ -124,7 +124,7 @@ impl Engine {
     /// Makes a context; it is in the store when this returns.
     pub async fn create_context(&self, cluster: &str, language: Language) -> Result<ContextId, EngineError> {
         let cluster = self.working(cluster)?;
-        available(language)?;
+        self.available(language)?;
         let id = ContextId::generate();
         let board = cluster.board();
         // Its place is taken before it is stored: two callers cannot both have the last one.
@@ -174,7 +174,7 @@ impl Engine {
     ) -> Result<CommandId, EngineError> {
         let cluster = self.working(cluster)?;
         let id = cluster.context_id(context)?;
-        available(language)?;
+        self.available(language)?;
         let unknown = || EngineError::UnknownContext(context.to_owned());
         // Held until the driver's queue has it: the driver takes the numbers of a context in order only.
         let _turn = cluster.board().turn(id).ok_or_else(unknown)?.lock_owned().await;
@@ -284,16 +284,11 @@ impl Engine {
         }
     }
 
+    fn available(&self, language: Language) -> Result<(), EngineError> {
+        self.0.launcher.lacks(language).map_or(Ok(()), |reason| Err(EngineError::LanguageUnavailable(reason)))
+    }
+
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<ClusterId, Cluster>> {
         self.0.clusters.read().expect("no holder of the clusters panics")
-    }
-}
-
-fn available(language: Language) -> Result<(), EngineError> {
-    match language {
-        Language::Scala | Language::Python | Language::Sql => Ok(()),
-        Language::R => Err(EngineError::LanguageUnavailable(
-            "R is not available on this cluster; use scala, python or sql".to_owned(),
-        )),
     }
 }

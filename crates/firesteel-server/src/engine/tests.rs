@@ -58,12 +58,17 @@ impl Launcher for FakeLauncher {
             sockets: self.folder.clone(),
             jvm: nothing.clone(),
             python: nothing,
+            r: None,
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
             limits: ResultLimits { rows_max: 1, table_bytes_max: 1, text_chars_max: 1 },
             spares: SpareCounts::default(),
             orphan_seconds: 1,
         })
+    }
+
+    fn lacks(&self, language: Language) -> Option<String> {
+        (language == Language::R).then(|| "R is not installed".to_owned())
     }
 
     fn launch(&self, _spec: &DriverSpec) -> io::Result<Option<Child>> {

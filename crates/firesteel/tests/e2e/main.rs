@@ -4,7 +4,7 @@
 //! shared     one server, every case at once        commands, curl forms, SDKs, hostile code, the client commands
 //! alone      the same server, one case at a time   cases that need all of it, such as every context there is
 //! the end    Ctrl-C; nothing that it started is left
-//! own        servers of their own, one at a time   kill -9, a JVM that dies, what start refuses
+//! own        servers of their own, one at a time   kill -9, a JVM that dies, what start refuses, interpreters alone
 //! ```
 //!
 //! A case is a sentence in the module of its noun. Everything is below `target/e2e`: the runtime that the first run
@@ -24,6 +24,7 @@ mod curl;
 mod curl_forms;
 mod folders;
 mod hostile;
+mod interpreters;
 mod limits;
 mod poll;
 mod processes;
@@ -45,7 +46,7 @@ use crate::case::{Plan, Stage};
 use crate::server::Server;
 
 /// Cases that run at the same time, unless `--test-threads` says otherwise: they mostly wait for Spark.
-const THREADS: usize = 4;
+const THREADS: usize = 6;
 
 fn main() -> ExitCode {
     rustls::crypto::ring::default_provider().install_default().unwrap();
@@ -87,6 +88,6 @@ fn cases() -> Vec<case::Case> {
     let shared = shared.into_iter().flatten();
     let alone = limits::cases().into_iter().map(|case| case.at(Stage::Alone));
     let end = std::iter::once(case::end());
-    let own = [setup::cases(), recovery::cases()].into_iter().flatten();
+    let own = [interpreters::cases(), setup::cases(), recovery::cases()].into_iter().flatten();
     shared.chain(alone).chain(end).chain(own).collect()
 }

@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::folders;
 use crate::server::Server;
 
-/// Each version, and whether it asks for the discovery document.
+/// The versions: one that asks for the discovery document, and one from before there was any.
 const VERSIONS: [&str; 2] = ["0.156.0", "0.67.0"];
 
 /// The functions of `clients/sdk.py`, each a case.

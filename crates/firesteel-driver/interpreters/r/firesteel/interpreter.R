@@ -7,12 +7,14 @@ serve <- function() {
   tryCatch(
     {
       launch <- read_launch()
+      use_library(launch$library)
       warm_up()
       answer(launch)
       0L
     },
     firesteel_broken = function(broken) {
-      cat("r interpreter: ", conditionMessage(broken), "\n", sep = "", file = stderr())
+      # The driver may not read any more.
+      try(cat("r interpreter: ", conditionMessage(broken), "\n", sep = "", file = stderr()), silent = TRUE)
       EXIT_LOST
     }
   )
@@ -23,6 +25,12 @@ read_launch <- function() {
   input <- file("stdin")
   on.exit(close(input))
   json_read(readLines(input, 1L))
+}
+
+# Packages are installed to the cluster's own folder and found there first, by the processes that R starts as well.
+use_library <- function(folder) {
+  .libPaths(c(folder, .libPaths()))
+  Sys.setenv(R_LIBS = paste(.libPaths(), collapse = ":"))
 }
 
 # Everything that needs no context.

@@ -6,6 +6,10 @@
 # `commands.R`. CACHE is a folder for the compiled functions; R would compile them while they run, at the cost of the
 # first hundred commands.
 
+if (getRversion() < "3.6") {
+  stop("this is R ", getRversion(), "; R 3.6 or later is needed")
+}
+
 suspendInterrupts((function() {
   sourced <- function(folder) {
     own <- new.env(parent = baseenv())

@@ -57,7 +57,10 @@ class Interpreter:
         )
         os.close(writer)
         key = secrets.token_hex(8)
-        line = {"interpreter": "7", "key": key, "requests": paths["requests"], "answers": paths["answers"]}
+        library = os.path.join(self.folder.name, "library")
+        os.mkdir(library)
+        pipes = {"requests": paths["requests"], "answers": paths["answers"]}
+        line = {"interpreter": "7", "key": key, "library": library, **pipes}
         self.process.stdin.write(json.dumps(line).encode() + b"\n")
         self.process.stdin.close()
         hello, _ = self.receive()

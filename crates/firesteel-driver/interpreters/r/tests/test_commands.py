@@ -328,6 +328,15 @@ class Names(Case):
         self.assertIn('sql("select ...")', self.text("spark"))
         self.assertIn("notebook$exit", self.text("dbutils"))
 
+    def test_packages_go_to_the_library_of_the_cluster(self):
+        library = os.path.join(self.r.folder.name, "library")
+        self.assertEqual(self.text("cat(.libPaths()[1])"), library)
+        self.text("dir.create('mine'); writeLines(c('Package: mine', 'Version: 1.0', 'Title: T', 'Author: A', 'License: L'), 'mine/DESCRIPTION')")
+        self.text("writeLines('export(f)', 'mine/NAMESPACE'); dir.create('mine/R'); writeLines('f <- function() 42', 'mine/R/f.R')")
+        self.run_("install.packages('mine', repos = NULL, type = 'source', quiet = TRUE)")
+        self.assertEqual(self.text("library(mine); f()"), "[1] 42")
+        self.assertTrue(os.path.isdir(os.path.join(library, "mine")))
+
     def test_they_can_be_hidden_and_found_again(self):
         self.assertEqual(self.text("display <- 3; display"), "[1] 3")
         self.text("rm(display)")

@@ -72,7 +72,7 @@ class Interrupts(Case):
             "repeat print(strrep('x', 1000))",
             "repeat tryCatch(stop('x'), error = function(e) NULL)",
             "tryCatch(while (TRUE) {}, error = function(e) 'no')",
-            "invisible(lapply(1:1e9, function(n) n))",
+            "invisible(vapply(1:3e7, function(n) n, 1L))",
             "print.slow <- function(x, ...) while (TRUE) {}; structure(1, class = 'slow')",
             "conditionMessage.slow <- function(c) while (TRUE) {}; signalCondition(structure(class = c('slow', 'error', 'condition'), list()))",
             "plot(1); while (TRUE) {}",

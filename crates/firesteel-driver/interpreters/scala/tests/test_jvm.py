@@ -289,9 +289,9 @@ class Cancelling(unittest.TestCase):
 
     def test_cancels_race_with_the_end_and_never_reach_the_next_command(self):
         for n in range(20):
-            scala.start(f"Thread.sleep({n})")
+            command = scala.start(f"Thread.sleep({n})")
             time.sleep(0.08 + n / 2000)
-            scala.cancel()
+            scala.cancel(command=command)  # as the driver does: named, or it could mean the next one
             self.assertIn(scala.finish().outcome, ("cancelled", "text"))
             self.assertTrue(scala.run("Thread.sleep(5); 1").text.endswith("Int = 1"))
 
