@@ -8,10 +8,14 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::case::Case;
-use crate::folders;
+use crate::{folders, r};
 
 pub(crate) fn cases() -> Vec<Case> {
-    own![the_python_interpreter_passes_its_own_tests, the_jvm_s_interpreters_pass_their_own_tests]
+    let mut cases = own![the_python_interpreter_passes_its_own_tests, the_jvm_s_interpreters_pass_their_own_tests];
+    if r::installed() {
+        cases.extend(own![the_r_interpreter_passes_its_own_tests]);
+    }
+    cases
 }
 
 fn the_python_interpreter_passes_its_own_tests() {
@@ -37,6 +41,10 @@ fn the_jvm_s_interpreters_pass_their_own_tests() {
     ]
     .map(|(name, value)| (name, value.to_owned()));
     passes(Command::new("python3").envs(environment), "scala/tests", &["-m", "unittest"]);
+}
+
+fn the_r_interpreter_passes_its_own_tests() {
+    passes(&mut Command::new("python3"), "r", &["-m", "unittest", "discover", "-s", "tests", "-t", "."]);
 }
 
 /// Runs a suite in its folder; what it said is shown when it fails.

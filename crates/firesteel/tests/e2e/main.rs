@@ -29,6 +29,7 @@ mod limits;
 mod poll;
 mod processes;
 mod python;
+mod r;
 mod recovery;
 mod scala;
 mod sdk;
@@ -77,6 +78,7 @@ fn cases() -> Vec<case::Case> {
         scala::cases(),
         hostile::cases(),
         python::cases(),
+        r::cases(),
         sql::cases(),
         contexts::cases(),
         commands::cases(),

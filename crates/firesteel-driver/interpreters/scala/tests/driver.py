@@ -117,7 +117,9 @@ class Interpreter:
     def start(self, source):
         self.commands += 1
         self.began = time.monotonic()
-        self.peer.send(type="execute", command=f"{self.id}-{self.commands}", payload=source.encode())
+        command = f"{self.id}-{self.commands}"
+        self.peer.send(type="execute", command=command, payload=source.encode())
+        return command
 
     def finish(self):
         printed = []
