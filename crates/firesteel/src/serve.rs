@@ -76,7 +76,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
     let server = tokio::spawn(http::serve(listener, tls_config, app, close.clone()));
 
     let outcome = tokio::select! {
-        outcome = bring_up(&engine, progress) => match outcome {
+        outcome = bring_up(&engine, &data, progress) => match outcome {
             Ok(cluster) => {
                 announce(&data, &address, tls.as_ref().and_then(|files| files.ca.as_deref()), &cluster);
                 stop.cancelled().await;
@@ -204,7 +204,7 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
 }
 
 /// Sees to it that the cluster `default` runs, and returns its id.
-async fn bring_up(engine: &Engine, progress: Progress) -> anyhow::Result<String> {
+async fn bring_up(engine: &Engine, data: &Path, progress: Progress) -> anyhow::Result<String> {
     let step = progress.step("Starting Spark");
     let id = match engine.clusters().into_iter().find(|cluster| cluster.name == "default") {
         Some(cluster) => {
@@ -223,7 +223,10 @@ async fn bring_up(engine: &Engine, progress: Progress) -> anyhow::Result<String>
             id
         }
     };
-    engine.wait_running(&id).await?;
+    engine.wait_running(&id).await.with_context(|| {
+        let log = data.join("clusters").join(&id).join("spark.log");
+        format!("Spark did not come up; see `{}`, and `[spark_conf]` in `{}`", log.display(), config::FILE)
+    })?;
     step.done();
     Ok(id)
 }
