@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
+use firesteel_api::results::Results;
 use firesteel_api::{CommandId, ContextId, Language};
 use firesteel_model::Queue;
 
@@ -14,9 +15,11 @@ const QUEUE_MAX: usize = 100_000;
 
 /// What a command is to run.
 #[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) language: Language,
-    pub(crate) text: Bytes,
+pub(crate) enum Source {
+    /// This, in an interpreter of this language.
+    Code { language: Language, text: Bytes },
+    /// Nothing: its result is known.
+    Answer(Results),
 }
 
 /// Where the running command runs.
@@ -67,16 +70,16 @@ impl Context {
         Self { id, announced: false, interpreters: HashMap::new(), queue: Queue::new(QUEUE_MAX), run: None }
     }
 
-    /// The language that the next command needs, when nothing runs.
-    pub(crate) fn next_language(&self) -> Option<Language> {
-        self.queue.peek().map(|(_, source)| source.language)
+    /// What the next command is, when nothing runs.
+    pub(crate) fn next(&self) -> Option<&Source> {
+        self.queue.peek().map(|(_, source)| source)
     }
 
     /// Takes the next command out of the queue, not to run it.
-    pub(crate) fn drop_next(&mut self) -> Option<CommandId> {
-        let (command, _) = self.queue.start_next()?;
+    pub(crate) fn take_next(&mut self) -> Option<(CommandId, Source)> {
+        let (command, source) = self.queue.start_next()?;
         self.queue.ended(command);
-        Some(command)
+        Some((command, source))
     }
 
     /// The running command is over; returns where it ran. `None` for any other command.

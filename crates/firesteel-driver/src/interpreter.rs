@@ -49,8 +49,8 @@ pub(crate) enum InterpreterEvent {
         command: CommandId,
         /// How.
         ended: Ended,
-        /// It asks to be replaced.
-        restart: bool,
+        /// What it asks for.
+        wishes: Wishes,
     },
     /// The running command asks for a query.
     Query(Bytes),
@@ -58,6 +58,17 @@ pub(crate) enum InterpreterEvent {
     HungUp,
     /// The connection cannot be used any more, and why.
     Broken(String),
+}
+
+/// What an interpreter asks for when a command has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wishes {
+    /// To be replaced by a fresh one.
+    pub(crate) restart: bool,
+    /// That the context's Python interpreter be replaced.
+    pub(crate) restart_python: bool,
+    /// That spares of its language be replaced: the packages have changed.
+    pub(crate) installed: bool,
 }
 
 /// How a command ended.
@@ -239,12 +250,13 @@ impl Task {
                 }
                 Ok(Some(InterpreterEvent::Query(message.payload.unwrap_or_default())))
             }
-            FromInterpreter::Done { command, outcome, alone, restart } => {
+            FromInterpreter::Done { command, outcome, alone, restart, restart_python, installed } => {
                 if self.running.take() != Some(command) || self.asking {
                     return Err("it answered for a command that it does not run".to_owned());
                 }
                 let ended = self.ended(outcome, alone, message.payload.unwrap_or_default())?;
-                Ok(Some(InterpreterEvent::Done { command, ended, restart }))
+                let wishes = Wishes { restart, restart_python, installed };
+                Ok(Some(InterpreterEvent::Done { command, ended, wishes }))
             }
         }
     }

@@ -21,6 +21,7 @@ mod holder;
 mod interpreter;
 mod link;
 mod listen;
+mod magics;
 mod output;
 pub mod process;
 pub mod protocol;

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::control::{Control, ControlLink};
 use crate::driver::Driver;
+use crate::driver::environment;
 use crate::driver::interpreters::{Expected, Promise};
 use crate::process;
 use crate::protocol::interpreters::{FromJvm, FromPythonParent, Launch, ToJvm, ToPythonParent};
@@ -109,6 +110,10 @@ impl Driver {
             Child::Jvm => (&self.spec.jvm, self.spec.conf.clone(), Promise::Jvm),
             Child::Python => (&self.spec.python, BTreeMap::new(), Promise::Python),
         };
+        let mut command = environment::within(&self.spec, command);
+        if child == Child::Python {
+            command.args.push(environment::folder(&self.spec).display().to_string());
+        }
         let repl_dir = self.spec.folder.join("repl");
         std::fs::create_dir_all(&repl_dir)?;
         let key = new_key();
@@ -120,7 +125,7 @@ impl Driver {
             repl_dir,
         })?;
         let log = process::open_log(&self.spec.folder.join(child.log()))?;
-        let mut process = process::spawn(command, &self.mark, &self.spec.folder, log)?;
+        let mut process = process::spawn(&command, &self.mark, &self.spec.folder, log)?;
         self.expected.insert(key, Expected { promise, until: None });
 
         let group = process.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();

@@ -10,8 +10,10 @@ use firesteel_model::queue::{Cancel, Pushed};
 use crate::context::{Cancelling, Context, Run, Source};
 use crate::driver::Driver;
 use crate::interpreter::Ended;
+use crate::magics::{self, Routed};
 use crate::protocol::interpreters::{InterpreterId, ToJvm};
 use crate::protocol::link::DriverEvent;
+use crate::runtime::r;
 
 /// How often a command that was cancelled is interrupted again until it has stopped.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 500 });
@@ -60,7 +62,14 @@ impl Driver {
             let reason = "its context is not known to the driver any more".to_owned();
             return self.report(DriverEvent::Lost { context: id, command, reason });
         };
-        match context.queue.push(sequence, command, Source { language, text }) {
+        let source = match magics::route(language, text, self.spec.limits.text_chars_max) {
+            Routed::Code(Language::R, _) if self.spec.r.is_none() => {
+                Source::Answer(Results::error(r::MISSING, r::MISSING))
+            }
+            Routed::Code(language, text) => Source::Code { language, text },
+            Routed::Answer(results) => Source::Answer(results),
+        };
+        match context.queue.push(sequence, command, source) {
             Ok(Pushed::Waiting) => self.pump(id),
             Ok(Pushed::Repeated) => {}
             Err(refused) => self.report(DriverEvent::Lost { context: id, command, reason: refused.to_string() }),
@@ -79,12 +88,17 @@ impl Driver {
             let Some(context) = self.contexts.get_mut(&id) else {
                 return;
             };
-            let Some(language) = context.next_language() else {
-                return;
-            };
             if !context.announced {
                 return;
             }
+            let language = match context.next() {
+                Some(Source::Code { language, .. }) => *language,
+                Some(Source::Answer(_)) => {
+                    self.answer_next(id);
+                    continue;
+                }
+                None => return,
+            };
             match context.interpreters.get(&language).copied() {
                 Some(interpreter) if self.is_idle(interpreter) => self.start_next(id, interpreter),
                 Some(_) => return,
@@ -103,21 +117,24 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let Some((command, source)) = context.queue.start_next() else {
+        let Some((command, Source::Code { text, .. })) = context.queue.start_next() else {
             return;
         };
-        let refusal = refused(&source.text);
-        match &refusal {
-            Some(_) => drop(context.queue.ended(command)),
-            None => context.run = Some(Run { interpreter, cancel: None, query: None }),
-        }
+        context.run = Some(Run { interpreter, cancel: None, query: None });
         self.report(DriverEvent::Started { context: id, command });
-        if let Some(refusal) = refusal {
-            let payload = Bytes::from(refusal.as_json().to_owned());
-            self.events.push(DriverEvent::Finished { context: id, command }, Some(payload));
-        } else if !self.start_on(interpreter, command, source.text) {
+        if !self.start_on(interpreter, command, text) {
             self.lose(interpreter, "its connection is gone");
         }
+    }
+
+    /// Answers the next command, which has nothing to run.
+    fn answer_next(&mut self, id: ContextId) {
+        let Some((command, Source::Answer(results))) = self.contexts.get_mut(&id).and_then(Context::take_next) else {
+            return;
+        };
+        self.report(DriverEvent::Started { context: id, command });
+        let payload = Bytes::from(results.as_json().to_owned());
+        self.events.push(DriverEvent::Finished { context: id, command }, Some(payload));
     }
 
     /// An interpreter of the context is ready.
@@ -149,14 +166,14 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        if context.next_language() == Some(language) {
+        if matches!(context.next(), Some(Source::Code { language: next, .. }) if *next == language) {
             self.next_cannot_run(id, language, reason);
             self.pump(id);
         }
     }
 
     fn next_cannot_run(&mut self, id: ContextId, language: Language, reason: &str) {
-        if let Some(command) = self.contexts.get_mut(&id).and_then(Context::drop_next) {
+        if let Some((command, _)) = self.contexts.get_mut(&id).and_then(Context::take_next) {
             self.report(DriverEvent::Lost { context: id, command, reason: cannot_be_had(language, reason) });
         }
     }
@@ -264,14 +281,4 @@ impl Driver {
 
 fn cannot_be_had(language: Language, reason: &str) -> String {
     format!("the {language} interpreter cannot be had: {reason}")
-}
-
-/// What is refused in every language (reference, section 5.4).
-fn refused(source: &[u8]) -> Option<Results> {
-    let first = source.trim_ascii_start();
-    let word = first.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-    (word == b"%run").then(|| {
-        let text = "%run is not supported over this API: send the notebook's source as a command of its own";
-        Results::error(text, text)
-    })
 }

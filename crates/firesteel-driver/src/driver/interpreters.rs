@@ -9,7 +9,7 @@ use crate::control::ControlLink;
 use crate::driver::Driver;
 use crate::driver::children::new_key;
 use crate::driver::r::Greeting;
-use crate::interpreter::{Ended, InterpreterEvent, InterpreterHandle};
+use crate::interpreter::{Ended, InterpreterEvent, InterpreterHandle, Wishes};
 use crate::output::Pipe;
 use crate::process;
 use crate::protocol::frame;
@@ -323,7 +323,7 @@ impl Driver {
             }
             InterpreterEvent::BindFailed(reason) | InterpreterEvent::Broken(reason) => self.lose(id, &reason),
             InterpreterEvent::HungUp => self.hung_up(id),
-            InterpreterEvent::Done { command, ended, restart } => {
+            InterpreterEvent::Done { command, ended, wishes } => {
                 let Some(interpreter) = self.interpreters.get_mut(&id) else {
                     return;
                 };
@@ -334,11 +334,31 @@ impl Driver {
                     return;
                 }
                 interpreter.phase = Phase::Idle(context);
-                if restart {
-                    self.discard(id);
-                }
+                let language = interpreter.language;
+                self.grant(id, context, language, wishes);
                 self.command_ended(context, command, ended);
             }
+        }
+    }
+
+    /// Does what an interpreter of a context asked for at the end of a command.
+    fn grant(&mut self, id: InterpreterId, context: ContextId, language: Language, wishes: Wishes) {
+        if wishes.restart {
+            self.discard(id);
+        }
+        let held = self.contexts.get(&context);
+        if let Some(python) =
+            held.filter(|_| wishes.restart_python).and_then(|held| held.interpreters.get(&Language::Python))
+        {
+            self.discard(*python);
+        }
+        if wishes.installed {
+            let unbound = |other: &Interpreter| other.language == language && other.phase.context().is_none();
+            let spares = self.interpreters.iter().filter(|(_, other)| unbound(other)).map(|(id, _)| *id);
+            for spare in spares.collect::<Vec<_>>() {
+                self.discard(spare);
+            }
+            self.balance(language);
         }
     }
 

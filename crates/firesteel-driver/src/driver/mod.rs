@@ -7,10 +7,12 @@
 //! - `interpreters`: from a wish for one to its binding, and its loss.
 //! - `r`: the processes of R interpreters.
 //! - `contexts`: opening, queueing, running, cancelling, closing.
+//! - `environment`: where the cluster's own Python packages are.
 //! - `queries`: what a running command has answered by the context's SQL interpreter.
 
 mod children;
 mod contexts;
+mod environment;
 mod interpreters;
 mod queries;
 mod r;
@@ -102,6 +104,7 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         spec,
     };
     r::clear(&driver.spec.folder);
+    environment::clear(&driver.spec)?;
     driver.start_children();
     driver.serve(inboxes, server_arrivals, peer_arrivals).await?;
     driver.end().await;

@@ -637,13 +637,19 @@ async fn a_context_that_is_closed_takes_what_it_runs_with_it() {
 }
 
 #[tokio::test]
-async fn a_notebook_that_would_be_run_is_refused() {
-    let (bench, mut server) = Bench::ready().await;
+async fn the_first_line_of_a_command_names_its_language() {
+    let bench = Bench::with(|spec| spec.r = None).await;
+    let mut server = bench.connect().await;
+    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
     let context = server.open(SQL).await;
-    for _ in 0..3 {
-        let command = server.execute(context, SQL, " %run ./other").await;
+    let own = server.run(context, SQL, "pid").await;
+    let python = server.run(context, PYTHON, "pid").await;
+    assert_eq!(server.run(context, SQL, "%python pid").await, python);
+    assert_ne!(python, own);
+    for (code, kind) in [("%md *x*", "text"), ("%run ./other", "error"), ("%r 1", "error"), ("%run", "error")] {
+        let command = server.execute(context, PYTHON, code).await;
         server.started(context, command).await;
-        assert_eq!(server.finished(context, command).await["resultType"], "error");
+        assert_eq!(server.finished(context, command).await["resultType"], kind, "{code}");
     }
     bench.stop(server).await;
 }

@@ -300,6 +300,12 @@ pub enum FromInterpreter {
         /// The interpreter asks to be replaced by a fresh one.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         restart: bool,
+        /// The context's Python interpreter is to be replaced by a fresh one. Scala and R only.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restart_python: bool,
+        /// Packages were installed or removed: spares of this language know the old ones.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        installed: bool,
     },
 }
 

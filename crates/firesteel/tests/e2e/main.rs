@@ -17,6 +17,7 @@
 #[macro_use]
 mod case;
 mod api;
+mod cells;
 mod cli;
 mod commands;
 mod contexts;
@@ -78,6 +79,7 @@ fn cases() -> Vec<case::Case> {
         scala::cases(),
         hostile::cases(),
         python::cases(),
+        cells::cases(),
         r::cases(),
         sql::cases(),
         contexts::cases(),

@@ -16,7 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
         the_names_that_clients_copy_exist,
         notebook_exit_answers_with_its_value_alone,
         restart_python_keeps_the_context,
-        magics_work_but_run_and_those_of_notebooks,
+        magics_work_and_run_is_refused,
         long_text_is_cut_and_says_so,
     ]
 }
@@ -172,7 +172,7 @@ fn restart_python_keeps_the_context(server: &Server) {
     );
 }
 
-fn magics_work_but_run_and_those_of_notebooks(server: &Server) {
+fn magics_work_and_run_is_refused(server: &Server) {
     let context = server.context("python");
     context.text("%sh echo hi", "hi");
     context.text("%%sh\necho one\necho two", "one\ntwo");
@@ -180,7 +180,7 @@ fn magics_work_but_run_and_those_of_notebooks(server: &Server) {
     for code in ["%run ./other", "%run", "\n%run /Shared/x $a=1"] {
         context.check(code, &error("%run is not supported…", "%run is not supported…"));
     }
-    context.check("%sql select 1", &error("…`%sql` not found…", "…`%sql` not found…"));
+    context.check("%no_such 1", &error("…`%no_such` not found…", "…`%no_such` not found…"));
 }
 
 fn long_text_is_cut_and_says_so(server: &Server) {

@@ -11,7 +11,7 @@ _show = None
 try:
     from matplotlib.backend_bases import FigureManagerBase as FigureManager
     from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvas
-except ImportError:
+except Exception:  # not there, or broken by what was installed; who imports it sees how
     FigureManager = FigureCanvas = None
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 
-from . import spark
+from . import environment, spark
 from .child import EXIT_LOST
 from .commands import Commands
 from .frames import Broken, Connection
@@ -32,6 +32,7 @@ class Interpreter:
         self._pid = _getpid()
         self._output = Output()
         self._commands = Commands(shell)
+        self._packages = shell.packages = environment.Packages()
         self._spark = None
         self._connection = None
 
@@ -79,7 +80,10 @@ class Interpreter:
         if _getpid() != self._pid:
             self._end_forked_copy(outcome)
         self._output.command_ends()
-        self._connection.send({"type": "done", "command": command, **outcome.fields}, outcome.payload)
+        done = {"type": "done", "command": command, **outcome.fields}
+        if self._packages.take_news():
+            done["installed"] = True
+        self._connection.send(done, outcome.payload)
 
     def _end_forked_copy(self, outcome):
         # User code forked and its child ran on to the end of the command: there is nothing for it to answer.

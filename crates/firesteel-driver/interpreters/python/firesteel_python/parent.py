@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 
-from . import child, processes
+from . import child, environment, processes
 from .frames import Broken, Connection
 
 EXIT_REFUSED = 65
@@ -35,6 +35,13 @@ def main():
         shutil.rmtree(warm.ipython_dir, ignore_errors=True)
 
 
+def become_interpreter():
+    """Serves as one interpreter in a process that imports everything anew: what the parent has imported is out of date. Never returns."""
+    request = _read_order()
+    warm = _import_everything(request.pop("ipython_dir"))
+    child.live(request, request.pop("parent"), request.pop("socket"), warm)
+
+
 def _serve(order, warm):
     try:
         control = Connection.open(order["socket"])
@@ -52,6 +59,7 @@ class Parent:
         self._socket_path = socket_path
         self._control = control
         self._warm = warm
+        self._packages = environment.Packages()
         self._children = {}  # process id → interpreter
         self._selector = selectors.DefaultSelector()
         self._bell, self._bell_rope = os.pipe()
@@ -125,6 +133,11 @@ class Parent:
         os.close(self._bell)
         os.close(self._bell_rope)
         self._control.close()
+        if self._packages.is_stale():
+            environment.start_anew(
+                {**request, "parent": parent, "socket": self._socket_path, "ipython_dir": self._warm.ipython_dir}
+            )
+        self._packages.refresh()
         child.live(request, parent, self._socket_path, self._warm)
 
     def _reap(self):
@@ -157,7 +170,7 @@ def _read_order():
     return json.loads(line)
 
 
-def _import_everything():
+def _import_everything(ipython_dir=None):
     from . import warm
 
-    return warm.prepare()
+    return warm.prepare(ipython_dir)

@@ -26,6 +26,7 @@ class Shell(InteractiveShell):
     """One per interpreter, made in the parent."""
 
     display = None
+    packages = None
 
     def init_display_pub(self):
         self.display_pub = Publisher(parent=self, shell=self)

@@ -5,7 +5,7 @@ import sys
 import tempfile
 
 
-def prepare():
+def prepare(ipython_dir=None):
     """Returns the shell that every fork inherits. Raises `ImportError` when a required package is missing."""
     _point_to_this_python()
     import IPython  # noqa: F401
@@ -21,7 +21,7 @@ def prepare():
     from .shell import make_shell
 
     spark.quieten()
-    shell = make_shell(tempfile.mkdtemp(prefix="firesteel-"))
+    shell = make_shell(ipython_dir or tempfile.mkdtemp(prefix="firesteel-"))
     _exercise(Commands(shell))
     shell.reset_names()
     return shell
@@ -35,8 +35,8 @@ def _point_to_this_python():
 def _try_import(name):
     try:
         __import__(name)
-    except ImportError:
-        pass  # optional: what needs it says so when it is used
+    except Exception:
+        pass  # optional, and may be broken by what was installed: what needs it says so when it is used
 
 
 def _exercise(commands):

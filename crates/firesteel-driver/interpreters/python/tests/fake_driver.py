@@ -63,7 +63,7 @@ class Peer:
 class Driver:
     """Listens, and owns one parent."""
 
-    def __init__(self, environment=None):
+    def __init__(self, environment=None, arguments=()):
         self.folder = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.folder.name, "interpreters.sock")
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -72,7 +72,7 @@ class Driver:
         self.listener.settimeout(SECONDS_MAX)
         key = secrets.token_hex(8)
         self.parent = subprocess.Popen(
-            [sys.executable, PACKAGE],
+            [sys.executable, PACKAGE, *arguments],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "DATABRICKS_RUNTIME_VERSION": "17.0", **(environment or {})},

@@ -211,7 +211,7 @@ class Commands(unittest.TestCase):
     def test_other_magics(self):
         self.assertIn("loop", self.text("%timeit -n1 -r1 1+1"))
         self.assertIn("not supported", self.run_("%run other").summary)
-        self.assertIn("not found", self.run_("%sql select 1").summary)
+        self.assertIn("not found", self.run_("%no_such 1").summary)
         self.assertEqual(self.text("%matplotlib inline\n1"), "1")
 
     # Display

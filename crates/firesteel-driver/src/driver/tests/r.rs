@@ -56,8 +56,9 @@ async fn without_r_its_commands_say_what_to_install() {
     let (bench, mut server) = ready_with(|spec| spec.r = None).await;
     let context = server.open(PYTHON).await;
     let command = server.execute(context, R, "echo 1").await;
-    let said = server.lost(context, command).await;
-    assert!(said.contains("r-base-core"), "{said}");
+    server.started(context, command).await;
+    let said = server.finished(context, command).await;
+    assert!(said["cause"].as_str().unwrap().contains("r-base-core"), "{said}");
     assert_eq!(server.run(context, PYTHON, "echo 1").await, "1");
     bench.stop(server).await;
 }
