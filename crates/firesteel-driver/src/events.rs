@@ -29,7 +29,7 @@ impl Numbered {
     fn cost(&self) -> usize {
         use DriverEvent::{ContextFailed, Failed, Lost};
         let reason = match &self.what {
-            Failed { reason } | ContextFailed { reason, .. } | Lost { reason, .. } => reason.len(),
+            Failed { reason, .. } | ContextFailed { reason, .. } | Lost { reason, .. } => reason.len(),
             _ => 0,
         };
         EVENT_BYTES + reason + self.payload.as_ref().map_or(0, Bytes::len)
@@ -108,10 +108,12 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use firesteel_api::v2::termination::TerminationCode;
+
     use super::*;
 
     fn lost(reason: &str) -> DriverEvent {
-        DriverEvent::Failed { reason: reason.into() }
+        DriverEvent::Failed { code: TerminationCode::SparkError, reason: reason.into() }
     }
 
     #[tokio::test]

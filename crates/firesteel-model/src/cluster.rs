@@ -1,6 +1,7 @@
 //! A cluster's life: one driver at a time, from its launch to its end.
 
 use firesteel_api::clusters::ClusterStatus;
+use firesteel_api::v2::termination::TerminationCode;
 
 use crate::UnknownState;
 
@@ -62,6 +63,8 @@ pub enum ClusterEvent {
     Ended,
     /// The driver failed or ended by itself.
     Lost {
+        /// The word for it.
+        code: TerminationCode,
         /// What is known of it.
         reason: String,
     },
@@ -107,7 +110,7 @@ impl ClusterState {
 
             (S::Restarting, E::Ended | E::Lost { .. }) => S::Pending,
             (S::Terminating, E::Ended | E::Lost { .. }) => S::Terminated,
-            (S::Pending | S::Running | S::Reconfiguring, E::Lost { reason }) => S::Error { reason },
+            (S::Pending | S::Running | S::Reconfiguring, E::Lost { reason, .. }) => S::Error { reason },
             (S::Pending | S::Running | S::Reconfiguring, E::Ended) => S::Error { reason: "the driver ended".into() },
             (state @ (S::Terminated | S::Error { .. }), E::Ended | E::Lost { .. }) => state,
         })
@@ -190,7 +193,7 @@ mod tests {
             "restart" => ClusterEvent::RestartAsked,
             "end" => ClusterEvent::EndAsked,
             "ended" => ClusterEvent::Ended,
-            "lost" => ClusterEvent::Lost { reason: "killed by signal 9".into() },
+            "lost" => ClusterEvent::Lost { code: TerminationCode::SparkError, reason: "killed by signal 9".into() },
             other => panic!("no event is called `{other}`"),
         }
     }

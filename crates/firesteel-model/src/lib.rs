@@ -8,14 +8,18 @@
 pub mod cluster;
 pub mod command;
 pub mod context;
+pub mod history;
 pub mod limits;
 pub mod queue;
+pub mod settings;
 
 pub use cluster::{ClusterEvent, ClusterState, Refused};
 pub use command::{CommandEvent, CommandState};
 pub use context::{ContextEvent, ContextState};
+pub use history::Cause;
 pub use limits::Limits;
 pub use queue::Queue;
+pub use settings::ClusterSettings;
 
 /// A state's name, as it is stored, that this program does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

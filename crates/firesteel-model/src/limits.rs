@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+/// Clusters that have a driver at the same time.
+pub const CLUSTERS_MAX: usize = 20;
 /// Contexts of one cluster.
 pub const CONTEXTS_MAX: usize = 150;
 /// Commands that wait in one context.
@@ -23,6 +25,8 @@ pub const HOLD_MAX: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
+    /// Clusters that have a driver at the same time.
+    pub clusters_max: usize,
     /// Contexts of one cluster.
     pub contexts_max: usize,
     /// Commands that wait in one context.
@@ -56,6 +60,7 @@ pub struct BadLimit {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            clusters_max: CLUSTERS_MAX,
             contexts_max: CONTEXTS_MAX,
             queue_max: QUEUE_MAX,
             command_bytes_max: COMMAND_BYTES_MAX,
@@ -75,6 +80,7 @@ impl Limits {
     pub fn check(&self) -> Result<(), BadLimit> {
         const BULK_MAX: u64 = 48 * 1024 * 1024;
         let bounds = [
+            ("clusters_max", self.clusters_max as u64, 1, 1_000),
             ("contexts_max", self.contexts_max as u64, 1, 10_000),
             ("queue_max", self.queue_max as u64, 1, 100_000),
             ("command_bytes_max", self.command_bytes_max as u64, 1, BULK_MAX),

@@ -5,15 +5,17 @@
 //! through the model, so that one which is late (the command is over, the context was destroyed) changes nothing.
 
 use firesteel_api::results::Results;
+use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId};
-use firesteel_model::{ClusterEvent, CommandEvent, CommandState, ContextEvent, ContextState};
+use firesteel_model::history as rules;
+use firesteel_model::{Cause, ClusterEvent, CommandEvent, CommandState, ContextEvent, ContextState};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::clusters::move_cluster;
 use crate::columns::{self, integer, number, parsed};
 use crate::error::Failure;
+use crate::lives::{count_workers, move_cluster};
 use crate::store::now_ms;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, history};
 
 /// The results of one command; the protocol's payload has the same bound.
 const RESULTS_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -27,8 +29,17 @@ pub enum Change {
     ClusterReady,
     /// The driver failed or is gone, and every context and open command of the cluster with it.
     ClusterLost {
+        /// The word for it.
+        code: TerminationCode,
         /// What is known of it.
         reason: String,
+    },
+    /// There are so many workers, and no more are on their way.
+    ClusterResized {
+        /// How many.
+        workers: u32,
+        /// Why there are fewer than there should be, where that is so.
+        reason: Option<String>,
     },
     /// The context takes commands.
     ContextRunning {
@@ -122,8 +133,11 @@ impl Store {
 
 fn make(db: &Connection, cluster: &ClusterId, change: Change) -> Result<(), Failure> {
     match change {
-        Change::ClusterReady => drop(move_cluster(db, cluster, ClusterEvent::Ready)?),
-        Change::ClusterLost { reason } => drop(move_cluster(db, cluster, ClusterEvent::Lost { reason })?),
+        Change::ClusterReady => drop(move_cluster(db, cluster, &ClusterEvent::Ready, &Cause::Driver)?),
+        Change::ClusterLost { code, reason } => {
+            drop(move_cluster(db, cluster, &ClusterEvent::Lost { code, reason }, &Cause::Driver)?);
+        }
+        Change::ClusterResized { workers, reason } => resize(db, cluster, workers, reason)?,
         Change::ContextRunning { context } => move_context(db, cluster, context, ContextEvent::Ready)?,
         Change::ContextFailed { context, reason } => lose_context(db, cluster, context, &reason)?,
         Change::CommandStarted { command } => drop(move_command(db, cluster, command, CommandEvent::Started)?),
@@ -134,6 +148,14 @@ fn make(db: &Connection, cluster: &ClusterId, change: Change) -> Result<(), Fail
         Change::CommandFinished { command, results } => finish(db, cluster, command, &results)?,
     }
     Ok(())
+}
+
+fn resize(db: &Connection, cluster: &ClusterId, workers: u32, reason: Option<String>) -> Result<(), Failure> {
+    count_workers(db, cluster, workers)?;
+    if let Some(entry) = reason.map(|reason| rules::shortage(workers, reason)) {
+        history::add(db, cluster, &entry)?;
+    }
+    move_cluster(db, cluster, &ClusterEvent::ResizeEnded, &Cause::Driver).map(drop)
 }
 
 /// Marks every context of a cluster, and every open command, as lost.

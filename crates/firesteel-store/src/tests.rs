@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use firesteel_api::commands::CommandStatus;
 use firesteel_api::results::Results;
+use firesteel_api::v2::events::EventType;
+use firesteel_api::v2::termination::{TerminationCode, TerminationReason};
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
-use firesteel_model::{ClusterEvent, ClusterState, CommandState, ContextState};
+use firesteel_model::{Cause, ClusterEvent, ClusterSettings, ClusterState, CommandState, ContextState};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::{Applied, Change, ClusterRecord, CommandRecord, NewCommand, Store, StoreError};
+use crate::{Applied, Change, ClusterRecord, CommandRecord, HistoryQuery, NewCommand, Store, StoreError};
 
 /// A store with one running cluster, whose driver is `first`, and one running context.
 struct Bench {
@@ -26,7 +28,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let (cluster, context) = (cluster_id("c1"), ContextId::generate());
-        store.insert_cluster(cluster_record("c1")).await.unwrap();
+        store.insert_cluster(cluster_record("c1"), ann()).await.unwrap();
         store.begin_generation(&cluster, "first").await.unwrap();
         store.insert_context(&cluster, context, Language::Python).await.unwrap();
         let up = vec![Change::ClusterReady, Change::ContextRunning { context }];
@@ -82,20 +84,16 @@ fn cluster_id(id: &str) -> ClusterId {
 }
 
 fn cluster_record(id: &str) -> ClusterRecord {
-    ClusterRecord {
-        id: cluster_id(id),
-        name: "peaceJam".into(),
-        state: ClusterState::Pending,
-        num_workers: 2,
-        jdbc_port: 10_000,
-        driver_ip: String::new(),
-        runtime: None,
-        backend: "local".into(),
-        created_ms: 1,
-        generation: String::new(),
-        event_acked: 0,
-        spec_json: "{}".into(),
-    }
+    let settings = ClusterSettings { cluster_name: "peaceJam".into(), num_workers: 2, ..ClusterSettings::default() };
+    ClusterRecord { state: ClusterState::Pending, ..ClusterRecord::new(cluster_id(id), settings, "ann", 10_000, 1) }
+}
+
+fn ann() -> Cause {
+    Cause::User("ann".into())
+}
+
+fn lost(reason: &str) -> Change {
+    Change::ClusterLost { code: TerminationCode::DriverOutOfMemory, reason: reason.into() }
 }
 
 fn finished(command: CommandId, text: &str) -> Change {
@@ -128,30 +126,83 @@ async fn a_user_gets_another_password_and_loses_tokens_when_deleted() {
 }
 
 #[tokio::test]
-async fn a_cluster_reads_back_and_an_update_leaves_its_state_and_its_events() {
+async fn a_cluster_reads_back_and_an_edit_leaves_its_state_and_its_events() {
     let bench = Bench::new().await;
     bench.apply(4, Change::ClusterReady).await;
-    let edited = ClusterRecord { name: "batVenom".into(), driver_ip: "10.0.0.1".into(), ..cluster_record("c1") };
-    bench.store.update_cluster(edited.clone()).await.unwrap();
-    let expected = ClusterRecord { state: ClusterState::Running, generation: "first".into(), event_acked: 4, ..edited };
+    let settings = ClusterSettings { cluster_name: "batVenom".into(), num_workers: 3, ..ClusterSettings::default() };
+    let edited = bench.store.edit_cluster(&bench.cluster, settings.clone(), ann()).await.unwrap();
+    let given = bench.store.give_cluster(&bench.cluster, "bob").await.unwrap();
+    let pinned = bench.store.pin_cluster(&bench.cluster, true, ann()).await.unwrap();
+    assert_eq!((edited.settings, given.owner.as_str(), pinned.pinned), (settings.clone(), "bob", true));
+    let expected = ClusterRecord {
+        settings,
+        state: ClusterState::Running,
+        owner: "bob".into(),
+        pinned: true,
+        generation: "first".into(),
+        event_acked: 4,
+        ..cluster_record("c1")
+    };
     assert_eq!(bench.store.cluster(&bench.cluster).await.unwrap(), Some(expected.clone()));
 
     let later = ClusterRecord { created_ms: 2, ..cluster_record("a0") };
-    bench.store.insert_cluster(later.clone()).await.unwrap();
+    bench.store.insert_cluster(later.clone(), ann()).await.unwrap();
     assert_eq!(bench.store.clusters().await.unwrap(), [expected, later.clone()]);
-    assert!(matches!(bench.store.insert_cluster(later).await, Err(StoreError::Taken(_))));
-    assert!(matches!(bench.store.update_cluster(cluster_record("c9")).await, Err(StoreError::NoCluster(_))));
+    assert!(matches!(bench.store.insert_cluster(later, ann()).await, Err(StoreError::Taken(_))));
+    assert!(matches!(bench.store.give_cluster(&cluster_id("c9"), "x").await, Err(StoreError::NoCluster(_))));
 }
 
 #[tokio::test]
 async fn what_the_model_refuses_is_not_stored() {
     let bench = Bench::new().await;
-    let event = |event| bench.store.cluster_event(&bench.cluster, event);
+    let event = async |event| bench.store.cluster_event(&bench.cluster, event, ann()).await.map(|record| record.state);
     assert_eq!(event(ClusterEvent::EndAsked).await.unwrap(), ClusterState::Terminating);
     assert_eq!(event(ClusterEvent::Ended).await.unwrap(), ClusterState::Terminated);
-    let refused = event(ClusterEvent::ResizeAsked).await.unwrap_err();
+    let refused = bench.store.resize_cluster(&bench.cluster, ClusterSettings::default(), ann()).await.unwrap_err();
     assert_eq!(refused.to_string(), "a cluster that is Terminated cannot be resized");
-    assert_eq!(bench.store.cluster(&bench.cluster).await.unwrap().unwrap().state, ClusterState::Terminated);
+    let record = bench.store.cluster(&bench.cluster).await.unwrap().unwrap();
+    assert_eq!((record.state, record.settings.num_workers), (ClusterState::Terminated, 2));
+}
+
+/// A cluster's history from its beginning, and how many lines the query has.
+async fn history(bench: &Bench, query: HistoryQuery) -> (String, u64) {
+    let query = HistoryQuery { ascending: true, ..query };
+    let (lines, total) = bench.store.history(&bench.cluster, query).await.unwrap();
+    (lines.iter().map(|line| format!("{:?}", line.r#type)).collect::<Vec<_>>().join(" "), total)
+}
+
+#[tokio::test]
+async fn a_life_leaves_times_reasons_and_a_history() {
+    let bench = Bench::new().await;
+    let event = |event| bench.store.cluster_event(&bench.cluster, event, ann());
+    bench.store.resize_cluster(&bench.cluster, ClusterSettings::default(), ann()).await.unwrap();
+    bench.change([Change::ClusterResized { workers: 2, reason: None }]).await;
+    assert_eq!(bench.store.cluster(&bench.cluster).await.unwrap().unwrap().workers, 2);
+    bench.change([lost("no memory")]).await;
+    let failed = bench.store.cluster(&bench.cluster).await.unwrap().unwrap();
+    assert!(failed.terminated_ms.is_some() && failed.workers == 0);
+    let ending = failed.ending.unwrap();
+    assert_eq!(ending.code, TerminationCode::DriverOutOfMemory);
+    assert_eq!(ending.parameters[TerminationReason::MESSAGE], "no memory");
+    let started = event(ClusterEvent::StartAsked).await.unwrap();
+    assert!(started.started_ms.is_some() && started.terminated_ms.is_none() && started.ending.is_none());
+
+    let all = HistoryQuery { limit: 100, ..HistoryQuery::default() };
+    let expected = "Creating Running Resizing UpsizeCompleted SparkException Terminating Starting";
+    assert_eq!(history(&bench, all.clone()).await, (expected.to_owned(), 7));
+    let page = HistoryQuery { offset: 1, limit: 2, ..all.clone() };
+    assert_eq!(history(&bench, page).await, ("Running Resizing".to_owned(), 7));
+    let some = HistoryQuery { types: vec![EventType::Starting, EventType::Running], ..all.clone() };
+    assert_eq!(history(&bench, some).await, ("Running Starting".to_owned(), 2));
+    let early = HistoryQuery { end_ms: Some(1), ..all.clone() };
+    assert_eq!(history(&bench, early).await, (String::new(), 0));
+    // Bounded: the oldest go.
+    for pinned in [true, false, true, false, true] {
+        bench.store.pin_cluster(&bench.cluster, pinned, ann()).await.unwrap();
+    }
+    let (lines, total) = history(&bench, all).await;
+    assert!(total == 10 && lines.starts_with("Resizing") && lines.ends_with("Pinned"), "{total}: {lines}");
+    assert!(bench.store.delete_cluster(&bench.cluster).await.unwrap());
 }
 
 #[tokio::test]
@@ -159,7 +210,7 @@ async fn a_lost_driver_takes_contexts_and_open_commands_with_it() {
     let bench = Bench::new().await;
     let (done, running, queued) = (bench.queued().await, bench.queued().await, bench.queued().await);
     bench.change([finished(done, "42"), Change::CommandStarted { command: running }]).await;
-    assert_eq!(bench.apply(1, Change::ClusterLost { reason: "out of memory".into() }).await, Applied::Now);
+    assert_eq!(bench.apply(1, lost("out of memory")).await, Applied::Now);
 
     let cluster = bench.store.cluster(&bench.cluster).await.unwrap().unwrap();
     assert_eq!(cluster.state, ClusterState::Error { reason: "out of memory".into() });
@@ -253,7 +304,7 @@ async fn an_event_of_another_driver_changes_nothing() {
 async fn a_driver_does_not_reach_the_commands_of_another_cluster() {
     let bench = Bench::new().await;
     let command = bench.queued().await;
-    bench.store.insert_cluster(cluster_record("c2")).await.unwrap();
+    bench.store.insert_cluster(cluster_record("c2"), ann()).await.unwrap();
     let foreign = vec![
         finished(command, "forged"),
         Change::CommandCancelled { command },

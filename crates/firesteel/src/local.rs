@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use firesteel_api::v2::catalog::{NodeType, SparkVersion, SparkVersions};
 use firesteel_api::{ClusterId, Language};
 use firesteel_driver::process;
 use firesteel_driver::protocol::interpreters::ResultLimits;
-use firesteel_driver::runtime::{Runtime, r};
+use firesteel_driver::runtime::{Runtime, launch, r};
 use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
-use firesteel_model::{ClusterState, Limits};
+use firesteel_model::{ClusterSettings, Limits};
 use firesteel_server::engine::launch::{Launcher, write_spec};
 use firesteel_store::ClusterRecord;
 use tokio::process::Child;
 
+use crate::node_types::{Machine, Share};
 use crate::runtime::RuntimeName;
 
 /// The longest path that a socket can have, less the longest name we put behind a folder.
@@ -23,14 +25,18 @@ const SOCKETS_PATH_MAX: usize = 107 - "/python-18446744073709551615.pipe".len();
 pub(crate) struct Local {
     /// The data folder.
     pub(crate) data: PathBuf,
-    /// The command that starts Spark's JVM.
-    pub(crate) jvm: CommandSpec,
+    /// This machine.
+    pub(crate) machine: Machine,
+    /// The runtime that clusters run on.
+    pub(crate) runtime: Runtime,
+    /// The jar of the JVM side, compiled for it.
+    pub(crate) jar: PathBuf,
+    /// Its class-data archive, where there is one.
+    pub(crate) archive: Option<PathBuf>,
     /// The command that starts the Python parent.
     pub(crate) python: CommandSpec,
     /// The command that starts an R interpreter, where there is R.
     pub(crate) r: Option<CommandSpec>,
-    /// Spark's version, such as `4.3.0`.
-    pub(crate) spark_version: String,
     /// The bounds of results.
     pub(crate) limits: Limits,
     /// Spare interpreters.
@@ -44,21 +50,19 @@ pub(crate) struct Local {
 impl Launcher for Local {
     fn spec(&self, cluster: &ClusterRecord) -> Result<DriverSpec, String> {
         let folder = self.data.join("clusters").join(cluster.id.as_str());
-        let runtime_version = runtime_version(&self.spark_version);
-        let mut python = self.python.clone();
-        python.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
-        let mut jvm = self.jvm.clone();
-        jvm.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
-        let mut r = self.r.clone();
-        if let Some(r) = &mut r {
-            r.env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
-        }
+        let runtime_version = runtime_version(&self.runtime.spark_version);
+        let mut env = cluster.settings.spark_env_vars.clone();
+        env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
+        let with_env = |command: CommandSpec| {
+            let env = env.clone().into_iter().chain(command.env).collect(); // ours last
+            CommandSpec { env, ..command }
+        };
         Ok(DriverSpec {
             cluster: cluster.id.clone(),
             sockets: sockets_folder(&folder),
-            jvm,
-            python,
-            r,
+            jvm: with_env(self.jvm(&cluster.settings)?),
+            python: with_env(self.python.clone()),
+            r: self.r.clone().map(with_env),
             conf: self.conf(cluster, &folder),
             runtime_version: runtime_version.to_owned(),
             limits: ResultLimits {
@@ -70,6 +74,47 @@ impl Launcher for Local {
             orphan_seconds: self.orphan_seconds,
             folder,
         })
+    }
+
+    fn check(&self, settings: &ClusterSettings) -> Result<(), String> {
+        let key = &self.runtime.spark_version;
+        if let Some(wanted) = settings.spark_version.as_ref().filter(|wanted| *wanted != key) {
+            let wanted: String = wanted.chars().take(80).collect();
+            return Err(format!("Spark version `{wanted}` is not supported; there is: {key}"));
+        }
+        for node in [&settings.node_type_id, &settings.driver_node_type_id] {
+            self.machine.share(node.as_deref())?;
+        }
+        match settings.backend.as_deref() {
+            None | Some("local") => Ok(()),
+            Some(other) => Err(format!("backend `{}` is not configured", other.chars().take(80).collect::<String>())),
+        }
+    }
+
+    fn spark_versions(&self) -> SparkVersions {
+        let Runtime { spark_version, scala_version, .. } = &self.runtime;
+        let name = format!("Spark {spark_version} (Scala {scala_version})");
+        let versions = vec![SparkVersion { key: spark_version.clone(), name }];
+        SparkVersions { default_version_key: spark_version.clone(), versions }
+    }
+
+    fn node_types(&self) -> Vec<NodeType> {
+        self.machine.node_types()
+    }
+
+    fn folder(&self, cluster: &ClusterId) -> Option<PathBuf> {
+        Some(self.data.join("clusters").join(cluster.as_str()))
+    }
+
+    fn remove(&self, cluster: &ClusterId) -> io::Result<()> {
+        let folder = self.data.join("clusters").join(cluster.as_str());
+        for folder in [sockets_folder(&folder), folder] {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn lacks(&self, language: Language) -> Option<String> {
@@ -84,12 +129,25 @@ impl Launcher for Local {
 }
 
 impl Local {
+    /// The command of the JVM. Spark cannot set the heap of one that runs already.
+    fn jvm(&self, settings: &ClusterSettings) -> Result<CommandSpec, String> {
+        let own = |conf: &BTreeMap<String, String>| conf.get("spark.driver.memory").cloned();
+        let share = settings.driver_node().map(|node| self.machine.share(Some(node))).transpose()?;
+        let heap = own(&settings.spark_conf).or_else(|| share.map(Share::heap)).or_else(|| own(&self.spark_conf));
+        let options = launch::JvmOptions { heap, ..launch::JvmOptions::default() };
+        let command = launch::jvm_command(&self.runtime, &self.jar, self.archive.as_deref(), &options);
+        command.map_err(|error| error.to_string())
+    }
+
+    /// Spark's configuration: ours, the operator's over it, and the cluster's own over both.
     fn conf(&self, cluster: &ClusterRecord, folder: &Path) -> BTreeMap<String, String> {
         let work = folder.join("work");
         let text = |path: &Path| path.display().to_string();
+        // One that was named is known: it was looked at when the cluster was made.
+        let share = cluster.settings.driver_node().and_then(|node| self.machine.share(Some(node)).ok());
         let ours = [
-            ("spark.master", "local[*]".to_owned()),
-            ("spark.app.name", format!("firesteel {}", cluster.name)),
+            ("spark.master", share.map_or("local[*]".to_owned(), |share| format!("local[{}]", share.cores))),
+            ("spark.app.name", format!("firesteel {}", cluster.settings.cluster_name)),
             ("spark.driver.host", "127.0.0.1".to_owned()),
             ("spark.driver.bindAddress", "127.0.0.1".to_owned()),
             // Nothing of Spark's own is open to others on this machine.
@@ -104,25 +162,8 @@ impl Local {
         ];
         let mut conf: BTreeMap<String, String> = ours.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         conf.extend(self.spark_conf.clone());
+        conf.extend(cluster.settings.spark_conf.clone());
         conf
-    }
-}
-
-/// A record of the cluster that `up` makes.
-pub(crate) fn default_cluster(created_ms: u64) -> ClusterRecord {
-    ClusterRecord {
-        id: new_cluster_id(),
-        name: "default".to_owned(),
-        state: ClusterState::Terminated,
-        num_workers: 0,
-        jdbc_port: 10000,
-        driver_ip: "127.0.0.1".to_owned(),
-        runtime: None,
-        backend: "local".to_owned(),
-        created_ms,
-        generation: String::new(),
-        event_acked: 0,
-        spec_json: "{}".to_owned(),
     }
 }
 
@@ -137,15 +178,6 @@ pub(crate) fn cluster_on(data: &Path, runtime: &RuntimeName) -> Option<String> {
         let same = spec.jvm.env.get("SPARK_HOME").is_some_and(|home| Path::new(home) == spark_home);
         same.then(|| spec.cluster.to_string())
     })
-}
-
-/// Makes an id of the service's form, `MMDD-HHMMSS-<word><digits>` (reference, section 1.6).
-fn new_cluster_id() -> ClusterId {
-    const WORDS: [&str; 8] = ["ember", "flint", "forge", "glow", "kindle", "pyre", "spark", "tinder"];
-    let word = WORDS[usize::from(rand::random::<u8>()) % WORDS.len()];
-    let number = rand::random::<u16>() % 1000;
-    let now = jiff::Zoned::now().strftime("%m%d-%H%M%S").to_string();
-    format!("{now}-{word}{number}").parse().expect("digits, dashes and a word make a cluster id")
 }
 
 /// What user code finds in `DATABRICKS_RUNTIME_VERSION`: clients read it as a number and compare it with 13.

@@ -5,6 +5,7 @@
 mod client;
 mod config;
 mod local;
+mod node_types;
 mod runtime;
 mod serve;
 mod setup;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use firesteel_driver::runtime::{archive, jvm_jar, launch, python_sources, r};
+use firesteel_model::{Cause, ClusterSettings};
 use firesteel_server::engine::{Engine, OnStop};
 use firesteel_server::http::{self, AppState, Settings};
 use firesteel_store::Store;
@@ -14,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
-use crate::local::{Local, default_cluster};
+use crate::local::Local;
+use crate::node_types::Machine;
 use crate::runtime::{self, Progress, Surroundings, Wanted};
 use crate::setup::credentials::{self, Credentials, Origin};
 use crate::setup::{Address, Scheme, tls};
@@ -188,14 +189,14 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
     let rscript = config.rscript.clone().or_else(|| r::find(around.path.as_deref()));
     let r = rscript.map(|rscript| anyhow::Ok(launch::r_command(&rscript, &r::ensure_r(&cache)?))).transpose()?;
     step.done();
-    let heap = config.spark_conf.get("spark.driver.memory").cloned();
-    let options = launch::JvmOptions { heap, ..launch::JvmOptions::default() };
     Ok(Local {
         data: data.to_owned(),
-        jvm: launch::jvm_command(&runtime, &jar, archive.as_deref(), &options)?,
+        machine: Machine::detect(),
         python: launch::python_command(&runtime, &sources)?,
         r,
-        spark_version: runtime.spark_version.clone(),
+        runtime,
+        jar,
+        archive,
         limits: config.limits.clone(),
         spares: config.spares,
         spark_conf: config.spark_conf.clone(),
@@ -203,24 +204,24 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
     })
 }
 
+/// The name of the cluster that `up` and `serve` see to.
+const DEFAULT: &str = "default";
+
 /// Sees to it that the cluster `default` runs, and returns its id.
 async fn bring_up(engine: &Engine, data: &Path, progress: Progress) -> anyhow::Result<String> {
     let step = progress.step("Starting Spark");
-    let id = match engine.clusters().into_iter().find(|cluster| cluster.name == "default") {
+    let id = match engine.clusters().into_iter().find(|cluster| cluster.name == DEFAULT) {
         Some(cluster) => {
             let id = cluster.id.to_string();
             // A driver that is there goes on; one that is not is launched anew.
             if engine.wait_running(&id).await.is_err() {
-                engine.start_cluster(&id).await?;
+                engine.start_cluster(&id, Cause::Server).await?;
             }
             id
         }
         None => {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-            let record = default_cluster(u64::try_from(since.as_millis()).unwrap_or_default());
-            let id = record.id.to_string();
-            engine.create_cluster(record).await?;
-            id
+            let settings = ClusterSettings { cluster_name: DEFAULT.to_owned(), ..ClusterSettings::default() };
+            engine.create_cluster(settings, credentials::USER, Cause::Server).await?.to_string()
         }
     };
     engine.wait_running(&id).await.with_context(|| {

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use firesteel_api::v2::termination::TerminationCode;
 use nix::sys::signal::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::control::{Control, ControlLink};
 use crate::driver::Driver;
+use crate::driver::endings::{self, JvmEnd, LOG_LINES};
 use crate::driver::environment;
 use crate::driver::interpreters::{Expected, Promise};
 use crate::process;
@@ -34,9 +36,6 @@ const RESTARTS_MAX: usize = 3;
 
 /// The time in which restarts are counted.
 const RESTARTS_WINDOW: Duration = Duration::from_secs(60);
-
-/// How many lines of a log are quoted when its writer died.
-const LOG_LINES: usize = 8;
 
 /// Which child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +59,10 @@ pub(crate) struct Children {
     pub(super) jvm: Option<Process>,
     pub(super) jvm_control: Option<ControlLink<ToJvm>>,
     pub(super) spark_is_up: bool,
+    /// Whether it has been up, be it up now or not.
+    spark_was_up: bool,
+    /// How often the kernel had ended a process for want of memory before the JVM was started.
+    memory_kills: Option<u64>,
     pub(super) python: Option<Process>,
     pub(super) python_control: Option<ControlLink<ToPythonParent>>,
     python_starts: Vec<Instant>,
@@ -83,9 +86,13 @@ pub(crate) struct Process {
 
 impl Driver {
     pub(super) fn start_children(&mut self) {
+        self.children.memory_kills = endings::memory_kills();
         match self.start(Child::Jvm) {
             Ok(process) => self.children.jvm = Some(process),
-            Err(error) => return self.fail(format!("Spark's JVM cannot be started: {error}")),
+            Err(error) => {
+                let reason = format!("Spark's JVM cannot be started: {error}");
+                return self.fail(TerminationCode::SparkStartupFailure, reason);
+            }
         }
         self.start_python();
     }
@@ -150,18 +157,20 @@ impl Driver {
         match said {
             Control::Said(FromJvm::SparkReady { spark_version, scala_version, master, app_id, ui_url }) => {
                 tracing::info!("Spark {spark_version} is up on {master}");
-                self.children.spark_is_up = true;
+                (self.children.spark_is_up, self.children.spark_was_up) = (true, true);
                 if let Some(jvm) = &mut self.children.jvm {
                     jvm.doom = None;
                 }
                 self.report(DriverEvent::Ready { spark_version, scala_version, master, app_id, ui_url });
                 self.balance_all();
             }
-            Control::Said(FromJvm::SparkFailed { reason }) => self.fail(format!("Spark did not start: {reason}")),
+            Control::Said(FromJvm::SparkFailed { reason }) => {
+                self.fail(TerminationCode::SparkStartupFailure, format!("Spark did not start: {reason}"));
+            }
             Control::Said(FromJvm::SparkStopped { reason }) => {
-                // A JVM that is ending says this on its way out; its exit then says more.
-                self.children.spark_is_up = false;
-                doom(self.children.jvm.as_mut(), format!("Spark has stopped: {reason}"));
+                let log = process::last_lines(&self.spec.folder.join(Child::Jvm.log()), LOG_LINES);
+                let reason = format!("Spark has stopped: {reason}; the last lines of its log:\n{log}");
+                self.fail(TerminationCode::SparkError, reason);
             }
             Control::Said(FromJvm::OpenFailed { interpreter, reason }) => self.lose(interpreter, &reason),
             Control::Said(FromJvm::GatewayReady { interpreter, port, token }) => {
@@ -191,21 +200,25 @@ impl Driver {
     }
 
     pub(super) fn child_exited(&mut self, child: Child, status: ExitStatus) {
-        let log = process::last_lines(&self.spec.folder.join(child.log()), LOG_LINES);
+        let log = self.spec.folder.join(child.log());
         let process = match child {
             Child::Jvm => self.children.jvm.take(),
             Child::Python => self.children.python.take(),
         };
         let promise = if child == Child::Jvm { Promise::Jvm } else { Promise::Python };
         self.expected.retain(|_, expected| expected.promise != promise);
-        let how = process.and_then(|process| process.killed_because).unwrap_or_else(|| process::words(status));
-        tracing::warn!("{child:?} ended: {how}");
+        let killed_because = process.and_then(|process| process.killed_because);
         match child {
             Child::Jvm => {
                 self.children.jvm_control = None;
-                self.fail(format!("Spark's JVM ended: {how}; the last lines of its log:\n{log}"));
+                let memory_kill = endings::memory_kills() > self.children.memory_kills;
+                let was_up = self.children.spark_was_up;
+                let (code, reason) = JvmEnd { status, killed_because, was_up, memory_kill, log: &log }.told();
+                self.fail(code, reason);
             }
             Child::Python => {
+                let how = killed_because.unwrap_or_else(|| process::words(status));
+                tracing::warn!("the parent of the Python processes ended: {how}");
                 self.children.python_control = None;
                 self.lose_all_python(&format!("the parent of the Python processes ended: {how}"));
                 if self.ending.is_none() {
@@ -231,15 +244,22 @@ impl Driver {
         }
     }
 
+    /// Spark runs inside this driver's JVM, which has no executors to add or to take away.
+    pub(super) fn resize(&mut self, executors: u32) {
+        let reason =
+            (executors > 0).then(|| "Spark runs inside the driver here; workers come with a restart".to_owned());
+        self.report(DriverEvent::Resized { executors: 0, reason });
+    }
+
     /// The cluster is lost: says so, and leaves nothing running. The driver ends once the server has heard.
-    pub(super) fn fail(&mut self, reason: String) {
+    pub(super) fn fail(&mut self, code: TerminationCode, reason: String) {
         if self.ending.is_some() {
             return;
         }
         tracing::error!("{reason}");
         self.children.spark_is_up = false;
         self.ending = Some(Instant::now());
-        self.report(DriverEvent::Failed { reason });
+        self.report(DriverEvent::Failed { code, reason });
         self.contexts.clear();
         self.kill_interpreters();
         for process in [&self.children.jvm, &self.children.python].into_iter().flatten() {

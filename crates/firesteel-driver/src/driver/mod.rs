@@ -4,6 +4,7 @@
 //! at a time and without waiting. Slow things are tasks of their own that report back. The parts:
 //!
 //! - `children`: the JVM and the Python parent, from start to end.
+//! - `endings`: the words for how Spark's JVM ended.
 //! - `interpreters`: from a wish for one to its binding, and its loss.
 //! - `r`: the processes of R interpreters.
 //! - `contexts`: opening, queueing, running, cancelling, closing.
@@ -12,6 +13,7 @@
 
 mod children;
 mod contexts;
+mod endings;
 mod environment;
 mod interpreters;
 mod queries;
@@ -284,6 +286,7 @@ impl Driver {
                     self.pump_all();
                 }
             }
+            ToDriver::Resize { executors, .. } => self.resize(executors),
             ToDriver::Stop {} => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -311,7 +314,7 @@ impl Driver {
 
     fn report(&self, mut what: DriverEvent) {
         use DriverEvent::{ContextFailed, Failed, Lost};
-        if let Failed { reason } | ContextFailed { reason, .. } | Lost { reason, .. } = &mut what {
+        if let Failed { reason, .. } | ContextFailed { reason, .. } | Lost { reason, .. } = &mut what {
             reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
         }
         self.events.push(what, None);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -468,7 +469,7 @@ async fn the_jvm_takes_the_cluster_with_it() {
     server.run(python, PYTHON, "pid").await;
     let command = server.execute(context, SCALA, "exit 52").await;
     server.started(context, command).await;
-    let DriverEvent::Failed { reason } = server.event().await.0 else { panic!("the cluster goes on") };
+    let DriverEvent::Failed { reason, .. } = server.event().await.0 else { panic!("the cluster goes on") };
     assert!(reason.contains("exit status 52"), "{reason}");
     wait("no process is left", || marked(&bench.mark).is_empty().then_some(())).await;
     // It waits until this is known.
@@ -482,7 +483,7 @@ async fn spark_that_does_not_start_says_why() {
     let bench = Bench::with(|spec| drop(spec.conf.insert("fake".into(), "failed".into()))).await;
     let mut server = bench.connect().await;
     let reason = "Spark did not start: no master".to_owned();
-    assert_eq!(server.event().await.0, DriverEvent::Failed { reason });
+    assert_eq!(server.event().await.0, DriverEvent::Failed { code: TerminationCode::SparkStartupFailure, reason });
     server.ack().await;
     bench.ended().await;
 }
@@ -491,7 +492,7 @@ async fn spark_that_does_not_start_says_why() {
 async fn a_jvm_that_cannot_be_started_is_told_and_leaves_nothing() {
     let bench = Bench::with(|spec| spec.jvm.program = "/nowhere/java".into()).await;
     let mut server = bench.connect().await;
-    let DriverEvent::Failed { reason } = server.event().await.0 else { panic!("there is no JVM") };
+    let DriverEvent::Failed { reason, .. } = server.event().await.0 else { panic!("there is no JVM") };
     assert!(reason.contains("cannot be started"), "{reason}");
     server.ack().await;
     bench.ended().await;
@@ -687,7 +688,7 @@ async fn a_jvm_that_hangs_up_and_lives_on_is_killed() {
     let bench = Bench::with(|spec| drop(spec.conf.insert("fake".into(), "hang".into()))).await;
     let mut server = bench.connect().await;
     assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
-    let DriverEvent::Failed { reason } = server.event().await.0 else { panic!("the JVM is out of reach") };
+    let DriverEvent::Failed { reason, .. } = server.event().await.0 else { panic!("the JVM is out of reach") };
     assert!(reason.contains("the control connection ended"), "{reason}");
     server.ack().await;
     bench.ended().await;

@@ -1,5 +1,6 @@
 //! What the server and the driver say to each other over `driver.sock`.
 
+use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,13 @@ pub enum ToDriver {
     Close {
         /// The context.
         context: ContextId,
+    },
+    /// Change the number of executors of the running application.
+    Resize {
+        /// How many there are to be, or how many at least.
+        executors: u32,
+        /// How many at most: the same number, unless they follow the load.
+        executors_max: u32,
     },
     /// Every event up to this one is in the store.
     Ack {
@@ -111,8 +119,19 @@ pub enum DriverEvent {
         /// Spark's own page, where it is on.
         ui_url: Option<String>,
     },
+    /// There are so many executors, and a resize that was asked for is over.
+    Resized {
+        /// How many there are.
+        executors: u32,
+        /// Why there are not as many as were asked for, where that is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Spark did not come up or is gone, and every context with it.
     Failed {
+        /// The word for it.
+        #[serde(default)]
+        code: TerminationCode,
         /// Why.
         reason: String,
     },

@@ -11,9 +11,14 @@ use firesteel_api::{CommandId, ContextId};
 use firesteel_model::{CommandEvent, CommandState, ContextEvent, ContextState};
 use firesteel_store::{Change, CommandRecord, ContextRecord};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The board of one cluster.
-pub(crate) struct Board(Mutex<HashMap<ContextId, Entry>>);
+pub(crate) struct Board {
+    entries: Mutex<HashMap<ContextId, Entry>>,
+    /// When a context was made, or a command was queued or over, for the last time.
+    active: Mutex<Instant>,
+}
 
 struct Entry {
     state: watch::Sender<ContextState>,
@@ -37,7 +42,7 @@ impl Board {
                 entry.open.insert(command.id, watch::Sender::new(command.state));
             }
         }
-        Self(Mutex::new(entries))
+        Self { entries: Mutex::new(entries), active: Mutex::new(Instant::now()) }
     }
 
     /// Adds a Pending context unless there are `max` already.
@@ -46,6 +51,7 @@ impl Board {
         let room = entries.len() < max;
         if room {
             entries.insert(context, Entry::new(ContextState::Pending));
+            self.note_activity();
         }
         room
     }
@@ -74,6 +80,7 @@ impl Board {
         let room = entry.open.len() < max;
         if room {
             entry.open.insert(command, watch::Sender::new(CommandState::Queued));
+            self.note_activity();
         }
         Some(room)
     }
@@ -117,10 +124,15 @@ impl Board {
 
     /// Shows what is in the store now.
     pub(crate) fn show(&self, change: &Change) {
+        if let Change::CommandFinished { .. } | Change::CommandCancelled { .. } | Change::CommandLost { .. } = change {
+            self.note_activity();
+        }
         let mut entries = self.lock();
         match change {
-            Change::ClusterReady => {}
-            Change::ClusterLost { reason } => entries.values_mut().for_each(|entry| lose(entry, reason)),
+            // It was not idle while it came up.
+            Change::ClusterReady => self.note_activity(),
+            Change::ClusterResized { .. } => {}
+            Change::ClusterLost { reason, .. } => entries.values_mut().for_each(|entry| lose(entry, reason)),
             Change::ContextRunning { context } => {
                 if let Some(entry) = entries.get_mut(context) {
                     entry.state.send_modify(|state| *state = state.clone().after(ContextEvent::Ready));
@@ -140,8 +152,19 @@ impl Board {
         }
     }
 
+    /// Since when nothing has run or waited; `None` while something does.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.lock().values().all(|entry| entry.open.is_empty());
+        is_idle.then(|| *self.active.lock().expect("no holder of a time panics"))
+    }
+
+    /// The time in which the cluster is idle begins anew.
+    pub(crate) fn note_activity(&self) {
+        *self.active.lock().expect("no holder of a time panics") = Instant::now();
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ContextId, Entry>> {
-        self.0.lock().expect("no holder of the board panics")
+        self.entries.lock().expect("no holder of the board panics")
     }
 }
 

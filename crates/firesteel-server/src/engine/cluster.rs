@@ -16,11 +16,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use firesteel_api::clusters::ClusterView;
 use firesteel_api::results::Results;
+use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use firesteel_driver::protocol::link::{DriverEvent, ToDriver};
 use firesteel_driver::spec::DriverSpec;
 use firesteel_driver::{kill_holder, process};
-use firesteel_model::{ClusterEvent, ClusterState, CommandState, ContextState};
+use firesteel_model::{Cause, ClusterEvent, ClusterSettings, ClusterState, CommandState, ContextState};
 use firesteel_store::{Applied, Change, ClusterRecord, Store};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,6 +34,9 @@ use crate::engine::EngineError;
 use crate::engine::board::Board;
 use crate::engine::launch::Launcher;
 use crate::engine::link::{Arrived, Link};
+
+mod asks;
+mod idle;
 
 /// How many requests may wait for a cluster's task.
 const REQUESTS_MAX: usize = 1024;
@@ -68,10 +72,10 @@ const LOG_LINES: usize = 5;
 /// A handle to one cluster. Cheap to clone; the cluster's task is the only writer of its state.
 #[derive(Clone)]
 pub(crate) struct Cluster {
-    record: Arc<ClusterRecord>,
+    id: ClusterId,
+    record: watch::Receiver<Arc<ClusterRecord>>,
     board: Arc<Board>,
     requests: mpsc::Sender<(Request, Reply)>,
-    state: watch::Receiver<ClusterState>,
     /// False while it is not known whether a driver that was there before this server is still there.
     known: watch::Receiver<bool>,
 }
@@ -79,10 +83,22 @@ pub(crate) struct Cluster {
 /// What is asked of a cluster's task.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Launch a driver.
-    Start,
-    /// End the driver; answered when it has ended.
-    End,
+    /// Launch a driver. A user is refused where there is one.
+    Start { cause: Cause },
+    /// End the driver and launch another; answered when that is under way.
+    Restart { cause: Cause },
+    /// End the driver; answered when that is under way, or when it has ended.
+    End { cause: Cause, wait: bool },
+    /// Change the number of workers; answered when that is under way.
+    Resize { settings: Box<ClusterSettings>, cause: Cause },
+    /// Use other settings, from now on or from the next launch, which follows at once where a driver runs on the old ones.
+    Edit { settings: Box<ClusterSettings>, cause: Cause },
+    /// Keep the cluster however long it has been ended, or no longer.
+    Pin { pinned: bool, cause: Cause },
+    /// Give the cluster to another user.
+    Give { owner: String },
+    /// Delete the cluster for good; its task ends with it.
+    Forget,
     /// A context is in the store.
     Open { context: ContextId, language: Language },
     /// A command is in the store.
@@ -95,11 +111,12 @@ pub(crate) enum Request {
 
 impl Cluster {
     pub(crate) fn id(&self) -> &ClusterId {
-        &self.record.id
+        &self.id
     }
 
-    pub(crate) fn created_ms(&self) -> u64 {
-        self.record.created_ms
+    /// What is known of it now.
+    pub(crate) fn record(&self) -> Arc<ClusterRecord> {
+        self.record.borrow().clone()
     }
 
     pub(crate) fn board(&self) -> &Board {
@@ -107,7 +124,7 @@ impl Cluster {
     }
 
     pub(crate) fn state(&self) -> ClusterState {
-        self.state.borrow().clone()
+        self.record.borrow().state.clone()
     }
 
     /// Reads a context's id as a client sent it; what does not parse does not exist.
@@ -117,15 +134,15 @@ impl Cluster {
     }
 
     pub(crate) fn view(&self) -> ClusterView {
-        let state = self.state();
-        let live = state.takes_work();
+        let record = self.record();
+        let live = record.state.takes_work();
         ClusterView {
-            driver_ip: if live { self.record.driver_ip.clone() } else { String::new() },
-            id: self.record.id.clone(),
-            jdbc_port: self.record.jdbc_port,
-            name: self.record.name.clone(),
-            num_workers: if live { self.record.num_workers } else { 0 },
-            status: state.status(),
+            driver_ip: if live { record.driver_ip.clone() } else { String::new() },
+            id: self.id.clone(),
+            jdbc_port: record.jdbc_port,
+            name: record.settings.cluster_name.clone(),
+            num_workers: if live { record.workers } else { 0 },
+            status: record.state.status(),
         }
     }
 
@@ -145,12 +162,13 @@ impl Cluster {
     /// Waits until the cluster is no longer on its way up, and its driver known to be there or not.
     pub(crate) async fn settled(&self) -> Result<(), EngineError> {
         self.known.clone().wait_for(|known| *known).await.map_err(|_| EngineError::Stopping)?;
-        let mut state = self.state.clone();
-        let settled = state.wait_for(|state| !matches!(state, ClusterState::Pending | ClusterState::Restarting)).await;
-        match settled.map(|state| state.clone()) {
+        let mut record = self.record.clone();
+        let on_its_way = |state: &ClusterState| matches!(state, ClusterState::Pending | ClusterState::Restarting);
+        let settled = record.wait_for(|record| !on_its_way(&record.state)).await;
+        match settled.map(|record| record.state.clone()) {
             Ok(state) if state.takes_work() => Ok(()),
             Ok(state) => Err(EngineError::ClusterNotRunning {
-                cluster: self.record.id.to_string(),
+                cluster: self.id.to_string(),
                 reason: state.reason().map(str::to_owned),
             }),
             Err(_) => Err(EngineError::Stopping),
@@ -168,17 +186,17 @@ pub(crate) fn start(
     tasks: &TaskTracker,
 ) -> Cluster {
     let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
-    let (state, shown) = watch::channel(record.state.clone());
     let (known, is_known) = watch::channel(!record.state.has_driver());
     let (inner, inner_inbox) = mpsc::channel(16);
-    let record = Arc::new(record);
+    let id = record.id.clone();
+    let (shown, is_shown) = watch::channel(Arc::new(record.clone()));
     let span = tracing::info_span!("cluster", cluster.id = %record.id);
     let task = Task {
-        record: record.clone(),
+        record,
+        shown,
         store,
         launcher,
         board: board.clone(),
-        state,
         known,
         link: None,
         sent: HashMap::new(),
@@ -194,7 +212,7 @@ pub(crate) fn start(
         end_by: None,
     };
     tasks.spawn(task.run(inbox, inner_inbox, stop).instrument(span));
-    Cluster { record, board, requests, state: shown, known: is_known }
+    Cluster { id, record: is_shown, board, requests, known: is_known }
 }
 
 /// What the task itself meets and gets over; nobody waits for it.
@@ -203,11 +221,12 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 type Reply = Option<oneshot::Sender<Result<(), EngineError>>>;
 
 struct Task {
-    record: Arc<ClusterRecord>,
+    /// What is known of the cluster; every change of it is shown.
+    record: ClusterRecord,
+    shown: watch::Sender<Arc<ClusterRecord>>,
     store: Store,
     launcher: Arc<dyn Launcher>,
     board: Arc<Board>,
-    state: watch::Sender<ClusterState>,
     known: watch::Sender<bool>,
     link: Option<Link>,
     /// The highest number that was sent over this link, of each context.
@@ -258,6 +277,7 @@ enum Event {
     Inner(Inner),
     StartsDeadline,
     EndDeadline,
+    Idle,
     Stop,
 }
 
@@ -268,13 +288,14 @@ impl Task {
         mut inner: mpsc::Receiver<Inner>,
         stop: CancellationToken,
     ) {
-        if self.record.state == ClusterState::Terminating {
+        if matches!(self.record.state, ClusterState::Terminating | ClusterState::Restarting) {
             self.end_by = Some(Instant::now() + END_DEADLINE); // an earlier server was stopped over it
         }
         if self.record.state.has_driver() {
             self.reattach(Duration::ZERO);
         }
         loop {
+            let idle_by = self.idle_by();
             let event = tokio::select! {
                 biased; // what the driver reports is put away before it is asked for more
                 () = stop.cancelled() => Event::Stop,
@@ -283,6 +304,7 @@ impl Task {
                 Some((request, reply)) = requests.recv() => Event::Request(request, reply),
                 () = until(self.starts_by) => Event::StartsDeadline,
                 () = until(self.end_by) => Event::EndDeadline,
+                () = until(idle_by) => Event::Idle,
             };
             if self.handle(event).await.is_break() {
                 return;
@@ -293,10 +315,7 @@ impl Task {
     async fn handle(&mut self, event: Event) -> ControlFlow<()> {
         match event {
             Event::Stop => return ControlFlow::Break(()),
-            Event::Request(Request::Start, reply) => answer(reply, self.launch_asked().await),
-            Event::Request(Request::End, reply) => self.end_asked(reply).await,
-            Event::Request(Request::Open { context, language }, _) => self.open(context, language).await,
-            Event::Request(request, _) => self.pass_on(request),
+            Event::Request(request, reply) => return self.asked(request, reply).await,
             Event::Driver(batch) if batch.is_empty() => {
                 tracing::warn!("the link to the driver ended");
                 self.reattach(Duration::ZERO);
@@ -310,7 +329,7 @@ impl Task {
                         self.killed_because = Some(reason);
                         process::signal(child.pid, Signal::SIGKILL);
                     }
-                    None => self.driver_lost(reason).await,
+                    None => self.driver_lost(TerminationCode::DriverUnreachable, reason).await,
                 },
             },
             Event::Inner(Inner::Exited(attempt, status))
@@ -322,33 +341,18 @@ impl Task {
             Event::Inner(_) => {}
             Event::StartsDeadline => self.put_away(Vec::new()).await,
             Event::EndDeadline => self.end_by_force().await,
+            Event::Idle => self.end_idle().await,
         }
         ControlFlow::Continue(())
     }
 
     // ---- the driver's life ----
 
-    async fn launch_asked(&mut self) -> Result<(), EngineError> {
-        let before = self.state.borrow().clone();
-        let after = self.store.cluster_event(&self.record.id, ClusterEvent::StartAsked).await?;
-        self.state.send_replace(after);
-        if before.has_driver() && self.spec.is_some() {
-            return Ok(()); // it is on its way up already
-        }
-        if let Err(error) = self.store.delete_contexts_of(&self.record.id).await {
-            self.driver_lost("its old contexts could not be deleted".to_owned()).await;
-            return Err(error.into());
-        }
-        self.board.clear();
-        self.launch().await;
-        Ok(())
-    }
-
     async fn launch(&mut self) {
         self.forget_driver();
         let spec = match self.launcher.spec(&self.record) {
             Ok(spec) => spec,
-            Err(reason) => return self.driver_lost(reason).await,
+            Err(reason) => return self.driver_lost(TerminationCode::InvalidArgument, reason).await,
         };
         self.sweep(&spec);
         match self.launcher.launch(&spec) {
@@ -365,7 +369,10 @@ impl Task {
                 self.connect(&spec, Duration::ZERO, LISTEN_DEADLINE, Absent::IsYetToCome);
                 self.spec = Some(spec);
             }
-            Err(error) => self.driver_lost(format!("the driver cannot be started: {error}")).await,
+            Err(error) => {
+                let reason = format!("the driver cannot be started: {error}");
+                self.driver_lost(TerminationCode::DriverUnexpectedFailure, reason).await;
+            }
         }
     }
 
@@ -506,58 +513,61 @@ impl Task {
             Some(reason) if status.signal() == Some(Signal::SIGKILL as i32) => reason,
             _ => process::words(status),
         };
-        self.driver_lost(format!("its driver process ended: {how}\n{}", log.unwrap_or_default())).await;
+        let reason = format!("its driver process ended: {how}\n{}", log.unwrap_or_default());
+        self.driver_lost(TerminationCode::DriverUnexpectedFailure, reason).await;
     }
 
     /// There is no driver any more, whether that was asked for or not.
-    async fn driver_lost(&mut self, reason: String) {
+    async fn driver_lost(&mut self, code: TerminationCode, reason: String) {
         self.forget_driver();
         if let Some(spec) = self.spec.take() {
             self.sweep(&spec);
         }
+        self.end_by = None;
         let reason = reason.trim().to_owned();
-        match self.store.cluster_event(&self.record.id, ClusterEvent::Lost { reason: reason.clone() }).await {
-            Ok(ClusterState::Terminated) => self.ended().await,
-            Ok(state) => {
-                if let ClusterState::Error { reason } = &state {
-                    tracing::error!("the cluster is lost: {reason}");
+        let lost = ClusterEvent::Lost { code, reason: reason.clone() };
+        match self.store.cluster_event(&self.record.id, lost, Cause::Driver).await {
+            Ok(record) => {
+                self.show(record);
+                match &self.record.state {
+                    ClusterState::Terminated => self.ended().await,
+                    // The old driver of a restart.
+                    ClusterState::Pending => Box::pin(self.launch()).await,
+                    state => {
+                        tracing::error!("the cluster is lost: {}", state.reason().unwrap_or_default());
+                        self.board.show(&Change::ClusterLost { code, reason });
+                    }
                 }
-                self.board.show(&Change::ClusterLost { reason });
-                self.state.send_replace(state);
             }
             Err(error) => tracing::error!("the loss of the driver could not be stored: {error}"),
         }
         self.known.send_replace(true);
-        self.end_by = None;
         self.enders.drain(..).for_each(|reply| answer(Some(reply), Ok(())));
     }
 
+    /// Shows what is known of the cluster now.
+    fn show(&mut self, record: ClusterRecord) {
+        self.record = record.clone();
+        self.shown.send_replace(Arc::new(record));
+    }
+
     async fn ended(&mut self) {
-        if let Err(error) = self.store.delete_contexts_of(&self.record.id).await {
-            tracing::error!("the contexts of an ended cluster could not be deleted: {error}");
-        }
-        self.board.clear();
-        self.state.send_replace(ClusterState::Terminated);
+        self.forget_contexts().await;
         tracing::info!("the cluster has ended");
     }
 
-    async fn end_asked(&mut self, reply: Reply) {
-        let had_driver = self.link.is_some() || self.child.is_some() || self.spec.is_some();
-        match self.store.cluster_event(&self.record.id, ClusterEvent::EndAsked).await {
-            Ok(state) => self.state.send_replace(state),
-            Err(error) => return answer(reply, Err(error.into())),
-        };
-        self.enders.extend(reply);
-        if !had_driver {
-            return self.driver_lost(String::new()).await;
+    /// The contexts of a driver that is gone, or is to go, are no more.
+    async fn forget_contexts(&mut self) {
+        if let Err(error) = self.store.delete_contexts_of(&self.record.id).await {
+            tracing::error!("the contexts of an ended driver could not be deleted: {error}");
         }
-        self.end_by.get_or_insert(Instant::now() + END_DEADLINE);
-        self.send(ToDriver::Stop {}, None);
+        self.board.clear();
     }
 
     async fn end_by_force(&mut self) {
         tracing::warn!("the driver did not end within {END_DEADLINE:?}; it is killed");
-        self.driver_lost("the driver did not end when it was asked to".to_owned()).await;
+        let reason = "the driver did not end when it was asked to".to_owned();
+        self.driver_lost(TerminationCode::DriverUnreachable, reason).await;
     }
 
     /// Ends what this task has with a driver, if there is one. Nothing is heard of it after this.
@@ -637,14 +647,16 @@ impl Task {
     }
 
     async fn show_cluster(&mut self, changes: &[Change]) {
-        let moved = changes.iter().any(|change| matches!(change, Change::ClusterReady | Change::ClusterLost { .. }));
-        if !moved {
+        let moved = |change: &Change| {
+            matches!(change, Change::ClusterReady | Change::ClusterLost { .. } | Change::ClusterResized { .. })
+        };
+        if !changes.iter().any(moved) {
             return;
         }
         match self.store.cluster(&self.record.id).await {
             Ok(Some(record)) => {
                 tracing::info!("the cluster is {}", record.state.name());
-                self.state.send_replace(record.state);
+                self.show(record);
             }
             Ok(None) => {}
             Err(error) => tracing::error!("the cluster's state could not be read: {error}"),
@@ -654,7 +666,7 @@ impl Task {
     // ---- what users ask ----
 
     async fn open(&mut self, context: ContextId, language: Language) {
-        let state = self.state.borrow().clone();
+        let state = self.record.state.clone();
         let outcome = match state {
             // The cluster was lost or ended while the context was stored: nobody else would tell it.
             ClusterState::Error { reason } => self.find(vec![Change::ContextFailed { context, reason }]).await,
@@ -684,7 +696,7 @@ impl Task {
                     self.send(ToDriver::Execute { context, command, sequence, language }, Some(source));
                 }
             }
-            Request::Start | Request::End | Request::Open { .. } => {}
+            other => tracing::error!("{other:?} is no request for a driver"),
         }
     }
 
@@ -733,7 +745,8 @@ fn answer(reply: Reply, result: Result<(), EngineError>) {
 fn change(arrived: Arrived) -> Change {
     match arrived.what {
         DriverEvent::Ready { .. } => Change::ClusterReady,
-        DriverEvent::Failed { reason } => Change::ClusterLost { reason },
+        DriverEvent::Resized { executors, reason } => Change::ClusterResized { workers: executors, reason },
+        DriverEvent::Failed { code, reason } => Change::ClusterLost { code, reason },
         DriverEvent::ContextRunning { context } => Change::ContextRunning { context },
         DriverEvent::ContextFailed { context, reason } => Change::ContextFailed { context, reason },
         DriverEvent::Started { command, .. } => Change::CommandStarted { command },

@@ -25,6 +25,26 @@ pub enum EngineError {
         /// Why it ended, when that is known.
         reason: Option<String>,
     },
+    /// What was asked does not fit what the cluster is doing. Clients look for this very text.
+    #[error("Cluster {cluster} is in unexpected state {status:?}.")]
+    UnexpectedState {
+        /// The cluster.
+        cluster: String,
+        /// What it is doing.
+        status: ClusterStatus,
+    },
+    /// A pinned cluster is not deleted for good. Clients look for these very words.
+    #[error("cluster {0} is pinned; unpin the cluster first")]
+    Pinned(String),
+    /// The settings of a cluster ask for what cannot be had.
+    #[error("{0}")]
+    BadSettings(String),
+    /// There are as many clusters as the server takes.
+    #[error("{limit} clusters are there already, which is the limit (`limits.clusters_max`); delete some of them")]
+    TooManyClusters {
+        /// The bound.
+        limit: usize,
+    },
     /// No such context, or one that was destroyed.
     #[error("ContextNotFound: {0}")]
     UnknownContext(String),

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use firesteel_api::Language;
+use firesteel_api::v2::catalog::{NodeType, SparkVersions};
+use firesteel_api::{ClusterId, Language};
 use firesteel_driver::spec::DriverSpec;
+use firesteel_model::ClusterSettings;
 use firesteel_store::ClusterRecord;
 use tokio::process::Child;
 
@@ -12,6 +14,21 @@ use tokio::process::Child;
 pub trait Launcher: Send + Sync {
     /// Returns what a cluster's driver is told. The text of an error is for the cluster's owner.
     fn spec(&self, cluster: &ClusterRecord) -> Result<DriverSpec, String>;
+
+    /// Says what of a user's settings cannot be had, and what can.
+    fn check(&self, settings: &ClusterSettings) -> Result<(), String>;
+
+    /// Returns the runtimes that clusters can be made with.
+    fn spark_versions(&self) -> SparkVersions;
+
+    /// Returns the kinds of nodes that clusters can be made of.
+    fn node_types(&self) -> Vec<NodeType>;
+
+    /// Returns the folder of a cluster's logs, where it is on this machine.
+    fn folder(&self, cluster: &ClusterId) -> Option<PathBuf>;
+
+    /// Deletes what is left of a cluster whose driver has ended.
+    fn remove(&self, cluster: &ClusterId) -> io::Result<()>;
 
     /// Says why its clusters do not have a language, where that is so.
     fn lacks(&self, _language: Language) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The engine: every cluster's task behind one cloneable handle.
 //!
 //! - `cluster`: one cluster's task, the only writer of that cluster's state.
+//! - `clusters`: what users ask of clusters as a whole; `retention`: how long ended ones stay listed.
 //! - `board`: what its contexts and commands are doing, for readers that wait.
 //! - `link`: the connection to its driver.
 //! - `launch`: how a driver is started.
@@ -16,16 +17,18 @@ use firesteel_api::clusters::ClusterView;
 use firesteel_api::commands::CommandView;
 use firesteel_api::contexts::ContextView;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
-use firesteel_model::{ClusterState, Limits};
+use firesteel_model::{Cause, ClusterState, Limits};
 use firesteel_store::{ClusterRecord, NewCommand, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod board;
 mod cluster;
+mod clusters;
 mod error;
 pub mod launch;
 mod link;
+mod retention;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +62,8 @@ struct Inner {
     limits: Limits,
     launcher: Arc<dyn Launcher>,
     clusters: RwLock<BTreeMap<ClusterId, Cluster>>,
+    /// Who holds it may make a cluster, or start one.
+    creating: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -71,6 +76,7 @@ impl Engine {
             limits,
             launcher,
             clusters: RwLock::default(),
+            creating: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }));
@@ -78,18 +84,6 @@ impl Engine {
             engine.adopt(record).await?;
         }
         Ok(engine)
-    }
-
-    /// Makes a cluster and launches its driver.
-    pub async fn create_cluster(&self, record: ClusterRecord) -> Result<(), EngineError> {
-        self.0.store.insert_cluster(record.clone()).await?;
-        let cluster = self.adopt(record).await?;
-        cluster.ask(Request::Start).await
-    }
-
-    /// Launches the driver of a cluster that has none.
-    pub async fn start_cluster(&self, cluster: &str) -> Result<(), EngineError> {
-        self.find(cluster)?.ask(Request::Start).await
     }
 
     /// Waits until a cluster is Running; its reason when it ends otherwise.
@@ -102,7 +96,10 @@ impl Engine {
         if on_stop == OnStop::EndClusters {
             let clusters: Vec<Cluster> = self.read().values().cloned().collect();
             // All at once: each waits for its Spark to stop.
-            futures_util::future::join_all(clusters.iter().map(|cluster| cluster.ask(Request::End))).await;
+            futures_util::future::join_all(
+                clusters.iter().map(|cluster| cluster.ask(Request::End { cause: Cause::Server, wait: true })),
+            )
+            .await;
         }
         self.0.stop.cancel();
         self.0.tasks.close();
@@ -112,7 +109,7 @@ impl Engine {
     /// Returns every cluster, ended ones included, in the order of their creation.
     pub fn clusters(&self) -> Vec<ClusterView> {
         let mut clusters: Vec<Cluster> = self.read().values().cloned().collect();
-        clusters.sort_by_key(Cluster::created_ms);
+        clusters.sort_by_key(|cluster| cluster.record().created_ms);
         clusters.iter().map(Cluster::view).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,13 +12,15 @@ use firesteel_api::clusters::ClusterStatus;
 use firesteel_api::commands::{CommandStatus, CommandView};
 use firesteel_api::contexts::ContextStatus;
 use firesteel_api::results::{Results, ResultsBody};
+use firesteel_api::v2::catalog::{NodeType, SparkVersions};
+use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use firesteel_driver::protocol::VERSION;
 use firesteel_driver::protocol::frame;
 use firesteel_driver::protocol::interpreters::ResultLimits;
 use firesteel_driver::protocol::link::{DriverEvent, FromDriver, HeldContext, ToDriver};
 use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
-use firesteel_model::{ClusterEvent, ClusterState, Limits};
+use firesteel_model::{Cause, ClusterEvent, ClusterSettings, ClusterState, Limits};
 use firesteel_store::{ClusterRecord, NewCommand, Store};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -42,7 +44,7 @@ const PYTHON: Language = Language::Python;
 
 /// Starts nothing, or a child that only sleeps.
 struct FakeLauncher {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     with_child: bool,
     launches: AtomicUsize,
     /// The last child.
@@ -65,6 +67,27 @@ impl Launcher for FakeLauncher {
             spares: SpareCounts::default(),
             orphan_seconds: 1,
         })
+    }
+
+    fn check(&self, settings: &ClusterSettings) -> Result<(), String> {
+        let known = settings.spark_version.as_deref().is_none_or(|version| version == "4.3.0");
+        if known { Ok(()) } else { Err("no such runtime".to_owned()) }
+    }
+
+    fn spark_versions(&self) -> SparkVersions {
+        SparkVersions { default_version_key: "4.3.0".into(), versions: Vec::new() }
+    }
+
+    fn node_types(&self) -> Vec<NodeType> {
+        Vec::new()
+    }
+
+    fn folder(&self, _: &ClusterId) -> Option<PathBuf> {
+        Some(self.folder.clone())
+    }
+
+    fn remove(&self, _: &ClusterId) -> io::Result<()> {
+        std::fs::write(self.folder.join("removed"), "")
     }
 
     fn lacks(&self, language: Language) -> Option<String> {
@@ -244,6 +267,13 @@ impl Bench {
         Self { engine, store, launcher, driver, limits, dir }
     }
 
+    /// Makes the cluster, by its known id, and launches its driver.
+    async fn launch(&self) {
+        self.store.insert_cluster(record(ClusterState::Terminated), Cause::Server).await.unwrap();
+        self.engine.adopt(record(ClusterState::Terminated)).await.unwrap();
+        self.engine.start_cluster(CLUSTER, Cause::Server).await.unwrap();
+    }
+
     /// An engine with a cluster that runs.
     async fn running() -> Self {
         Self::running_with(Limits::default(), false).await
@@ -251,7 +281,7 @@ impl Bench {
 
     async fn running_with(limits: Limits, with_child: bool) -> Self {
         let mut bench = Self::empty(limits, with_child).await;
-        bench.engine.create_cluster(record(ClusterState::Terminated)).await.unwrap();
+        bench.launch().await;
         bench.driver.accept().await;
         bench.driver.ready().await;
         soon("the cluster to run", bench.engine.wait_running(CLUSTER)).await.unwrap();
@@ -326,20 +356,8 @@ fn id() -> ClusterId {
 }
 
 fn record(state: ClusterState) -> ClusterRecord {
-    ClusterRecord {
-        id: id(),
-        name: "default".into(),
-        state,
-        num_workers: 0,
-        jdbc_port: 10_000,
-        driver_ip: "127.0.0.1".into(),
-        runtime: None,
-        backend: "local".into(),
-        created_ms: 1,
-        generation: String::new(),
-        event_acked: 0,
-        spec_json: "{}".into(),
-    }
+    let settings = ClusterSettings { cluster_name: "default".into(), ..ClusterSettings::default() };
+    ClusterRecord { state, ..ClusterRecord::new(id(), settings, "ann", 10_000, 1) }
 }
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -358,13 +376,13 @@ fn text(view: &CommandView) -> String {
 #[tokio::test]
 async fn a_cluster_is_pending_until_spark_is_up() {
     let mut bench = Bench::empty(Limits::default(), false).await;
-    bench.engine.create_cluster(record(ClusterState::Terminated)).await.unwrap();
+    bench.launch().await;
     assert_eq!(bench.engine.cluster(CLUSTER).unwrap().status, ClusterStatus::Pending);
     let early = bench.engine.create_context(CLUSTER, PYTHON).await;
     assert!(matches!(early, Err(EngineError::ClusterNotReady { .. })), "{early:?}");
     bench.driver.accept().await;
     // Asked for twice, launched once.
-    bench.engine.start_cluster(CLUSTER).await.unwrap();
+    bench.engine.start_cluster(CLUSTER, Cause::Server).await.unwrap();
     bench.driver.ready().await;
     soon("the cluster to run", bench.engine.wait_running(CLUSTER)).await.unwrap();
     assert_eq!(bench.launches(), 1);
@@ -537,7 +555,13 @@ async fn a_driver_that_does_not_answer_any_more_is_lost() {
 async fn a_driver_that_says_it_failed_is_believed_and_its_exit_adds_nothing() {
     let mut bench = Bench::running_with(Limits::default(), true).await;
     let context = bench.context().await;
-    bench.driver.say(DriverEvent::Failed { reason: "Spark's JVM ended: exit status 52".into() }).await;
+    bench
+        .driver
+        .say(DriverEvent::Failed {
+            code: TerminationCode::SparkError,
+            reason: "Spark's JVM ended: exit status 52".into(),
+        })
+        .await;
     bench.until(ClusterStatus::Error).await;
     bench.kill_child(Signal::SIGTERM);
     bench.driver.hang_up();
@@ -549,11 +573,11 @@ async fn a_driver_that_says_it_failed_is_believed_and_its_exit_adds_nothing() {
 async fn a_cluster_that_was_lost_can_be_started_while_its_old_driver_is_still_there() {
     let mut bench = Bench::running_with(Limits::default(), true).await;
     let context = bench.context().await;
-    bench.driver.say(DriverEvent::Failed { reason: "out of memory".into() }).await;
+    bench.driver.say(DriverEvent::Failed { code: TerminationCode::SparkError, reason: "out of memory".into() }).await;
     bench.until(ClusterStatus::Error).await;
     // It has neither hung up nor exited.
     let mut old = std::mem::replace(&mut bench.driver, FakeDriver::listen(bench.dir.path()));
-    bench.engine.start_cluster(CLUSTER).await.unwrap();
+    bench.engine.start_cluster(CLUSTER, Cause::Server).await.unwrap();
     bench.driver.accept().await;
     assert!(old.asked().await.is_none(), "the old link is closed");
     bench.driver.ready().await;
@@ -619,7 +643,7 @@ async fn an_end_that_an_earlier_server_was_stopped_over_is_carried_out() {
     let mut bench = Bench::running().await;
     bench.context().await;
     bench.engine.stop(OnStop::LeaveClusters).await;
-    bench.store.cluster_event(&id(), ClusterEvent::EndAsked).await.unwrap();
+    bench.store.cluster_event(&id(), ClusterEvent::EndAsked, Cause::Server).await.unwrap();
     bench.restart().await;
     bench.driver.accept().await;
     bench.driver.heard(ToDriver::Stop {}).await;
@@ -747,7 +771,7 @@ async fn clusters_are_ended_or_left_as_told() {
 
     // Started again it is clean.
     bench.restart().await;
-    bench.engine.start_cluster(CLUSTER).await.unwrap();
+    bench.engine.start_cluster(CLUSTER, Cause::Server).await.unwrap();
     bench.driver = FakeDriver::listen(bench.dir.path());
     bench.driver.accept().await;
     bench.driver.ready().await;
@@ -764,7 +788,7 @@ async fn clusters_are_ended_or_left_as_told() {
 #[tokio::test]
 async fn a_context_that_was_stored_while_the_cluster_was_lost_is_lost_too() {
     let mut bench = Bench::running().await;
-    bench.driver.say(DriverEvent::Failed { reason: "out of memory".into() }).await;
+    bench.driver.say(DriverEvent::Failed { code: TerminationCode::SparkError, reason: "out of memory".into() }).await;
     bench.until(ClusterStatus::Error).await;
     // As `create_context` does it, with the loss in between.
     let (cluster, context) = (bench.engine.find(CLUSTER).unwrap(), ContextId::generate());

@@ -128,13 +128,16 @@ impl From<EngineError> for Failure {
     fn from(refusal: EngineError) -> Self {
         let (status, code) = match &refusal {
             EngineError::UnknownCluster(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
-            EngineError::ClusterNotReady { .. } | EngineError::ClusterNotRunning { .. } => {
-                (StatusCode::BAD_REQUEST, "INVALID_STATE")
+            EngineError::ClusterNotReady { .. }
+            | EngineError::ClusterNotRunning { .. }
+            | EngineError::UnexpectedState { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
+            EngineError::Pinned(_) | EngineError::BadSettings(_) => {
+                (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE")
             }
             EngineError::UnknownContext(_) | EngineError::UnknownCommand(_) => {
                 (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
             }
-            EngineError::TooManyContexts(_) | EngineError::QueueFull { .. } => {
+            EngineError::TooManyClusters { .. } | EngineError::TooManyContexts(_) | EngineError::QueueFull { .. } => {
                 (StatusCode::BAD_REQUEST, "QUOTA_EXCEEDED")
             }
             EngineError::ContextLost { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),

@@ -1,6 +1,7 @@
 //! The edge as a whole, without a socket and without the engine.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use firesteel_api::ClusterId;
+use firesteel_api::v2::catalog::{NodeType, SparkVersions};
 use firesteel_driver::spec::DriverSpec;
-use firesteel_model::Limits;
+use firesteel_model::{ClusterSettings, Limits};
 use firesteel_store::{ClusterRecord, Store};
 use futures_util::future::BoxFuture;
 use futures_util::stream;
@@ -79,6 +82,26 @@ fn engine() -> Engine {
 
         fn launch(&self, _: &DriverSpec) -> std::io::Result<Option<Child>> {
             Err(std::io::ErrorKind::Unsupported.into())
+        }
+
+        fn check(&self, _: &ClusterSettings) -> Result<(), String> {
+            Err("no cluster is made here".into())
+        }
+
+        fn spark_versions(&self) -> SparkVersions {
+            SparkVersions { default_version_key: String::new(), versions: Vec::new() }
+        }
+
+        fn node_types(&self) -> Vec<NodeType> {
+            Vec::new()
+        }
+
+        fn folder(&self, _: &ClusterId) -> Option<PathBuf> {
+            None
+        }
+
+        fn remove(&self, _: &ClusterId) -> std::io::Result<()> {
+            Ok(())
         }
     }
 

@@ -72,6 +72,16 @@ object Agent {
 object Halt {
   private val DeadlineMs = 10000L
 
+  /** Whether the JVM is ending: it takes no more shutdown hooks then. */
+  def isUnderWay: Boolean = {
+    val hook = new Thread
+    try {
+      Runtime.getRuntime.addShutdownHook(hook)
+      Runtime.getRuntime.removeShutdownHook(hook)
+      false
+    } catch { case _: IllegalStateException => true }
+  }
+
   def now(reason: String, status: Int = 0): Unit = {
     Log.info(s"halting: $reason")
     Agent.daemon("firesteel-halt") {
@@ -154,7 +164,10 @@ final class Control(launch: Launch) {
       val context = engines.spark
       context.addSparkListener(new SparkListener {
         override def onApplicationEnd(end: SparkListenerApplicationEnd): Unit =
-          connection.send("type" -> "spark_stopped", "reason" -> "the SparkContext was stopped")
+          // The exit of a JVM that is ending says more.
+          if (!Halt.isUnderWay)
+            connection.send(
+              "type" -> "spark_stopped", "reason" -> "its SparkContext was stopped, by code or because its master is gone")
       })
       connection.send(
         "type" -> "spark_ready", "spark_version" -> context.version, "scala_version" -> scala.util.Properties.versionNumberString,
