@@ -49,6 +49,14 @@ impl Results {
             "com.databricks.backend.common.rpc.CommandCancelledException\n\tat firesteel.Command.cancel(Command)",
         )
     }
+
+    /// Makes the result of a command whose cancel cost more than the command: `lost` says what.
+    pub fn cancelled_with_loss(lost: &str) -> Self {
+        let summary = format!("Command cancelled: {lost}");
+        let exception = "com.databricks.backend.common.rpc.CommandCancelledException";
+        let cause = format!("{exception}: {summary}\n\tat firesteel.Command.cancel(Command)");
+        Self::error(summary, cause)
+    }
 }
 
 impl PartialEq for Results {

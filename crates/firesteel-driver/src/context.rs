@@ -1,7 +1,7 @@
 //! One context as the driver holds it: its queue, what it runs, and its interpreters.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use firesteel_api::results::Results;
@@ -16,8 +16,8 @@ const QUEUE_MAX: usize = 100_000;
 /// What a command is to run.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// This, in an interpreter of this language.
-    Code { language: Language, text: Bytes },
+    /// This, in an interpreter of this language, for so long at most.
+    Code { language: Language, text: Bytes, limit: Option<Duration> },
     /// Nothing: its result is known.
     Answer(Results),
 }
@@ -26,7 +26,9 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) interpreter: InterpreterId,
-    pub(crate) cancel: Option<Cancelling>,
+    /// When its time is up, and how long that is.
+    pub(crate) ends_by: Option<(Instant, Duration)>,
+    pub(crate) stop: Option<Stop>,
     /// The query that it waits for.
     pub(crate) query: Option<Query>,
 }
@@ -45,11 +47,22 @@ pub(crate) enum Query {
     },
 }
 
-/// How far the attempt to stop a command has come.
+/// The attempt to stop a command, and how far it has come.
 #[derive(Debug)]
-pub(crate) struct Cancelling {
+pub(crate) struct Stop {
+    pub(crate) why: Why,
     pub(crate) since: Instant,
-    pub(crate) asked_last: Instant,
+    /// When it is interrupted again, and how long after that once more.
+    pub(crate) again: (Instant, Duration),
+}
+
+/// Why a command is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// A user wants it.
+    Cancelled,
+    /// It has run for as long as it may.
+    TimeIsUp(Duration),
 }
 
 /// One context.

@@ -36,6 +36,17 @@ const LOG_TAIL_BYTES: u64 = 16 << 10;
 /// It is killed when the calling *thread* ends, so call this from a thread that lives as long as the process
 /// (the driver's runtime has one thread, the main one).
 pub fn spawn(spec: &CommandSpec, mark: &str, folder: &Path, log: File) -> io::Result<Child> {
+    spawn_bounded(spec, mark, folder, log, None)
+}
+
+/// Starts a child like [`spawn`]; it, and each process that it starts, may have so many bytes of memory for data.
+pub fn spawn_bounded(
+    spec: &CommandSpec,
+    mark: &str,
+    folder: &Path,
+    log: File,
+    memory_bytes_max: Option<u64>,
+) -> io::Result<Child> {
     let mut command = Command::new(&spec.program);
     command.args(&spec.args).envs(&spec.env).env(MARK, mark).current_dir(folder);
     for name in HIDDEN {
@@ -43,6 +54,9 @@ pub fn spawn(spec: &CommandSpec, mark: &str, folder: &Path, log: File) -> io::Re
     }
     command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).process_group(0).kill_on_drop(true);
     die_with_parent(&mut command);
+    if let Some(bytes) = memory_bytes_max {
+        bound_memory(&mut command, bytes);
+    }
     command.spawn()
 }
 
@@ -67,6 +81,15 @@ fn die_with_parent(command: &mut Command) {
             // The parent may have died before the line above took hold.
             if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
         });
+    }
+}
+
+#[expect(unsafe_code, reason = "setrlimit between fork and exec: async-signal-safe, allocates nothing")]
+fn bound_memory(command: &mut Command, bytes: u64) {
+    use nix::sys::resource::{Resource, setrlimit};
+    // SAFETY: the closure calls setrlimit only, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_DATA, bytes, bytes)?));
     }
 }
 

@@ -33,8 +33,15 @@ pub struct DriverSpec {
     pub limits: ResultLimits,
     /// How many spare interpreters of each language are kept.
     pub spares: SpareCounts,
+    /// How much memory a Python or R process of a context may have for data, in MiB; 0 is no limit.
+    #[serde(default)]
+    pub context_memory_mb: u64,
     /// How long the driver waits for a server that went away, in seconds.
     pub orphan_seconds: u64,
+    /// How long code that is to stop may go on until it loses what it runs in, in seconds.
+    pub cancel_seconds_max: u64,
+    /// How long any command may run, in seconds; 0 is no limit.
+    pub command_seconds_max: u64,
 }
 
 /// A child process: an argument vector, never a shell's line.
@@ -72,6 +79,11 @@ impl DriverSpec {
     /// Reads a specification.
     pub fn read(path: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+
+    /// How much memory a process of a context may have for data.
+    pub fn memory_bytes_max(&self) -> Option<u64> {
+        (self.context_memory_mb > 0).then_some(self.context_memory_mb << 20)
     }
 
     /// The socket that the server connects to.

@@ -36,7 +36,10 @@ pub enum CommandState {
     /// The code ended, by itself or with an exception, and its results are kept.
     Finished,
     /// The code has stopped, or never started, because that was asked.
-    Cancelled,
+    Cancelled {
+        /// What was lost with it, as a sentence: code that did not stop was killed with what it ran in.
+        lost: Option<String>,
+    },
     /// The engine failed under it.
     Lost {
         /// Why, for a reader who was not there.
@@ -54,7 +57,10 @@ pub enum CommandEvent {
     /// The code ended and gave results.
     Done,
     /// The driver says that it was dropped or stopped, as it was asked to be.
-    Interrupted,
+    Interrupted {
+        /// What was lost with it, as a sentence.
+        lost: Option<String>,
+    },
     /// The interpreter or the driver is gone.
     EngineLost {
         /// What is known of it.
@@ -69,14 +75,14 @@ impl CommandState {
     pub fn after(self, event: CommandEvent) -> Self {
         use {CommandEvent as E, CommandState as S};
         match (self, event) {
-            (over @ (S::Finished | S::Cancelled | S::Lost { .. }), _) => over,
+            (over @ (S::Finished | S::Cancelled { .. } | S::Lost { .. }), _) => over,
             (S::Queued | S::Running, E::Started) => S::Running,
             // The cancel was on its way to the driver when the driver started it.
             (S::Cancelling, E::Started) => S::Cancelling,
             (S::Queued | S::Running | S::Cancelling, E::CancelAsked) => S::Cancelling,
             (S::Queued | S::Running, E::Done) => S::Finished,
-            (S::Cancelling, E::Done) => S::Cancelled,
-            (S::Queued | S::Running | S::Cancelling, E::Interrupted) => S::Cancelled,
+            (S::Cancelling, E::Done) => S::Cancelled { lost: None },
+            (S::Queued | S::Running | S::Cancelling, E::Interrupted { lost }) => S::Cancelled { lost },
             (S::Queued | S::Running | S::Cancelling, E::EngineLost { reason }) => S::Lost { reason },
         }
     }
@@ -88,7 +94,7 @@ impl CommandState {
             Self::Running => CommandStatus::Running,
             Self::Cancelling => CommandStatus::Cancelling,
             Self::Finished => CommandStatus::Finished,
-            Self::Cancelled => CommandStatus::Cancelled,
+            Self::Cancelled { .. } => CommandStatus::Cancelled,
             Self::Lost { .. } => CommandStatus::Error,
         }
     }
@@ -103,7 +109,8 @@ impl CommandState {
     pub fn fixed_results(&self) -> Option<Results> {
         match self {
             Self::Queued | Self::Running | Self::Finished => None,
-            Self::Cancelling | Self::Cancelled => Some(Results::cancelled()),
+            Self::Cancelling | Self::Cancelled { lost: None } => Some(Results::cancelled()),
+            Self::Cancelled { lost: Some(lost) } => Some(Results::cancelled_with_loss(lost)),
             Self::Lost { reason } => Some(Results::error(reason.lines().next().unwrap_or_default(), reason)),
         }
     }
@@ -115,15 +122,16 @@ impl CommandState {
             Self::Running => "Running",
             Self::Cancelling => "Cancelling",
             Self::Finished => "Finished",
-            Self::Cancelled => "Cancelled",
+            Self::Cancelled { .. } => "Cancelled",
             Self::Lost { .. } => "Lost",
         }
     }
 
-    /// Returns why the command was lost.
+    /// Returns why the command was lost, or what was lost with one that was cancelled.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Lost { reason } => Some(reason),
+            Self::Cancelled { lost } => lost.as_deref(),
             _ => None,
         }
     }
@@ -135,7 +143,7 @@ impl CommandState {
             "Running" => Self::Running,
             "Cancelling" => Self::Cancelling,
             "Finished" => Self::Finished,
-            "Cancelled" => Self::Cancelled,
+            "Cancelled" => Self::Cancelled { lost: reason },
             "Lost" => Self::Lost { reason: reason.unwrap_or_default() },
             _ => return Err(UnknownState::new("command", name)),
         })
@@ -153,13 +161,14 @@ mod tests {
             "start" => CommandEvent::Started,
             "cancel" => CommandEvent::CancelAsked,
             "done" => CommandEvent::Done,
-            "stopped" => CommandEvent::Interrupted,
+            "stopped" => CommandEvent::Interrupted { lost: None },
+            "killed" => CommandEvent::Interrupted { lost: Some("its process was killed".into()) },
             "lost" => CommandEvent::EngineLost { reason: "the driver was killed".into() },
             other => panic!("no event is called `{other}`"),
         }
     }
 
-    const WORDS: [&str; 5] = ["start", "cancel", "done", "stopped", "lost"];
+    const WORDS: [&str; 6] = ["start", "cancel", "done", "stopped", "killed", "lost"];
 
     /// Plays events, written as words, on a fresh command; compares the statuses it went through.
     #[track_caller]
@@ -218,8 +227,14 @@ mod tests {
         let lost = CommandState::Queued.after(CommandEvent::EngineLost { reason: "out of memory\nlog: x".into() });
         let expected = r#"{"resultType":"error","summary":"out of memory","cause":"out of memory\nlog: x"}"#;
         assert_eq!(lost.fixed_results().unwrap().as_json(), expected);
-        let cancelling = CommandState::Queued.after(CommandEvent::CancelAsked).fixed_results().unwrap();
-        assert!(cancelling.as_json().contains("CommandCancelledException"));
+        let cancelling = CommandState::Queued.after(CommandEvent::CancelAsked);
+        let shown = cancelling.fixed_results().unwrap();
+        assert!(shown.as_json().contains("CommandCancelledException"));
+        assert_eq!(cancelling.clone().after(event("stopped")).fixed_results(), Some(shown));
+        let killed = cancelling.after(event("killed")).fixed_results().unwrap();
+        let said = "Command cancelled: its process was killed";
+        assert!(killed.as_json().contains("CommandCancelledException: Command cancelled: its process"), "{killed:?}");
+        assert!(killed.as_json().contains(&format!(r#""summary":"{said}""#)), "{killed:?}");
         assert_eq!(CommandState::Finished.fixed_results(), None);
     }
 

@@ -21,6 +21,15 @@ pub const TEXT_CHARS_MAX: usize = 50_000;
 /// How long a status call is held while there is nothing new to say.
 pub const HOLD_MAX: Duration = Duration::from_secs(2);
 
+/// How long code that is to stop may go on until it loses what it runs in: what a big step of a numeric library may take.
+pub const CANCEL_SECONDS_MAX: u64 = 10;
+
+/// The sources that wait in one context, together.
+pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a context is at rest until it may make room for another on a full cluster.
+pub const CONTEXT_IDLE_SECONDS: u64 = 24 * 60 * 60;
+
 /// The bounds of one server: the defaults above, changed where the configuration file says so.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,8 +40,18 @@ pub struct Limits {
     pub contexts_max: usize,
     /// Commands that wait in one context.
     pub queue_max: usize,
+    /// The sources that wait in one context, together.
+    pub queue_bytes_max: usize,
     /// The source text of one command.
     pub command_bytes_max: usize,
+    /// How long a command may run; 0 is no limit.
+    pub command_seconds_max: u64,
+    /// How long code that is to stop may go on until it loses what it runs in.
+    pub cancel_seconds_max: u64,
+    /// How long a context is at rest until it may make room for another on a full cluster.
+    pub context_idle_seconds: u64,
+    /// The memory of one Python or R process of a context; 0 is no limit.
+    pub context_memory_mb: u64,
     /// Rows of one table.
     pub rows_max: usize,
     /// One table, as JSON.
@@ -63,7 +82,12 @@ impl Default for Limits {
             clusters_max: CLUSTERS_MAX,
             contexts_max: CONTEXTS_MAX,
             queue_max: QUEUE_MAX,
+            queue_bytes_max: QUEUE_BYTES_MAX,
             command_bytes_max: COMMAND_BYTES_MAX,
+            command_seconds_max: 0,
+            cancel_seconds_max: CANCEL_SECONDS_MAX,
+            context_idle_seconds: CONTEXT_IDLE_SECONDS,
+            context_memory_mb: 0,
             rows_max: ROWS_MAX,
             table_bytes_max: TABLE_BYTES_MAX,
             text_chars_max: TEXT_CHARS_MAX,
@@ -79,11 +103,18 @@ impl Limits {
     /// client waits for an answer (5 s), with a second to spare. A hold of 0 answers every status call at once.
     pub fn check(&self) -> Result<(), BadLimit> {
         const BULK_MAX: u64 = 48 * 1024 * 1024;
+        const YEAR: u64 = 366 * 24 * 60 * 60;
         let bounds = [
             ("clusters_max", self.clusters_max as u64, 1, 1_000),
             ("contexts_max", self.contexts_max as u64, 1, 10_000),
             ("queue_max", self.queue_max as u64, 1, 100_000),
             ("command_bytes_max", self.command_bytes_max as u64, 1, BULK_MAX),
+            ("queue_bytes_max", self.queue_bytes_max as u64, 1, 1 << 40),
+            ("command_seconds_max", self.command_seconds_max, 0, YEAR),
+            ("cancel_seconds_max", self.cancel_seconds_max, 1, 600),
+            ("context_idle_seconds", self.context_idle_seconds, 1, YEAR),
+            // Below this an interpreter with its libraries does not start.
+            ("context_memory_mb", self.context_memory_mb, 0, 1 << 24),
             ("rows_max", self.rows_max as u64, 1, 10_000_000),
             ("table_bytes_max", self.table_bytes_max as u64, 1_000, BULK_MAX),
             // As JSON, a character takes up to six bytes.

@@ -30,6 +30,8 @@ pub struct NewCommand {
     pub language: Language,
     /// The code, as it was sent.
     pub source: String,
+    /// How long it may run, where whoever sent it said so.
+    pub timeout_seconds: Option<u64>,
 }
 
 /// One command, without its source and results.
@@ -45,6 +47,8 @@ pub struct CommandRecord {
     pub sequence: u64,
     /// The language it is written in.
     pub language: Language,
+    /// How long it may run, where whoever sent it said so.
+    pub timeout_seconds: Option<u64>,
     /// What it is doing.
     pub state: CommandState,
     /// When it was stored, in Unix milliseconds.
@@ -61,7 +65,7 @@ impl Store {
     pub async fn insert_command(&self, command: NewCommand) -> Result<u64, StoreError> {
         bounded("command", &command.source, SOURCE_BYTES_MAX)?;
         self.write("store a command", move |db| {
-            let NewCommand { id, context, cluster, language, source } = command;
+            let NewCommand { id, context, cluster, language, source, timeout_seconds } = command;
             let (sequence, state) = db
                 .prepare_cached(
                     "UPDATE contexts SET sequence_last = sequence_last + 1 WHERE id = ?1 AND cluster = ?2
@@ -77,8 +81,8 @@ impl Store {
             }
             let added = db
                 .prepare_cached(
-                    "INSERT INTO commands (id, context, cluster, sequence, language, state, created_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+                    "INSERT INTO commands (id, context, cluster, sequence, language, state, created_ms, timeout_seconds)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
                 )?
                 .execute(params![
                     id.to_string(),
@@ -88,6 +92,7 @@ impl Store {
                     language.as_str(),
                     CommandState::Queued.name(),
                     integer(now_ms()),
+                    timeout_seconds.map(integer),
                 ])?;
             if added == 0 {
                 return Err(StoreError::Taken(id.to_string()).into());
@@ -200,6 +205,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<CommandRecord> {
         cluster: parsed(row, "cluster")?,
         sequence: number(row, "sequence")?,
         language: parsed(row, "language")?,
+        timeout_seconds: time("timeout_seconds")?,
         state: columns::state(row, CommandState::from_parts)?,
         created_ms: number(row, "created_ms")?,
         started_ms: time("started_ms")?,

@@ -53,6 +53,13 @@ pub enum Change {
         /// What is known of it.
         reason: String,
     },
+    /// The context has so many live streaming queries.
+    ContextStreams {
+        /// The context.
+        context: ContextId,
+        /// How many.
+        active: usize,
+    },
     /// The interpreter took the command.
     CommandStarted {
         /// The command.
@@ -69,6 +76,8 @@ pub enum Change {
     CommandCancelled {
         /// The command.
         command: CommandId,
+        /// What was lost with it.
+        lost: Option<String>,
     },
     /// The engine failed under the command.
     CommandLost {
@@ -140,8 +149,17 @@ fn make(db: &Connection, cluster: &ClusterId, change: Change) -> Result<(), Fail
         Change::ClusterResized { workers, reason } => resize(db, cluster, workers, reason)?,
         Change::ContextRunning { context } => move_context(db, cluster, context, ContextEvent::Ready)?,
         Change::ContextFailed { context, reason } => lose_context(db, cluster, context, &reason)?,
+        Change::ContextStreams { context, active } => {
+            db.prepare_cached("UPDATE contexts SET streams = ?3 WHERE id = ?1 AND cluster = ?2")?.execute(params![
+                context.to_string(),
+                cluster.as_str(),
+                integer(active as u64)
+            ])?;
+        }
         Change::CommandStarted { command } => drop(move_command(db, cluster, command, CommandEvent::Started)?),
-        Change::CommandCancelled { command } => drop(move_command(db, cluster, command, CommandEvent::Interrupted)?),
+        Change::CommandCancelled { command, lost } => {
+            drop(move_command(db, cluster, command, CommandEvent::Interrupted { lost })?);
+        }
         Change::CommandLost { command, reason } => {
             drop(move_command(db, cluster, command, CommandEvent::EngineLost { reason })?);
         }

@@ -35,6 +35,6 @@ pub use contexts::ContextRecord;
 pub use error::StoreError;
 pub use events::{Applied, Change};
 pub use history::HistoryQuery;
-pub use store::Store;
+pub use store::{Store, now_ms};
 pub use tokens::TokenRecord;
 pub use users::UserRecord;

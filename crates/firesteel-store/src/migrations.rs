@@ -7,8 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::StoreError;
 
 /// Every migration, in order; the version of a database is how many of them it has.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_init.sql"), include_str!("../migrations/0002_cluster_life.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_init.sql"),
+    include_str!("../migrations/0002_cluster_life.sql"),
+    include_str!("../migrations/0003_stops_and_idle.sql"),
+];
 
 /// Applies what is missing, all of it or nothing. Refuses a database that a newer program wrote.
 pub(crate) fn apply(db: &mut Connection, path: &Path) -> Result<(), StoreError> {

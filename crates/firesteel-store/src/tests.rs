@@ -45,6 +45,7 @@ impl Bench {
 
     fn new_command(&self) -> NewCommand {
         NewCommand {
+            timeout_seconds: None,
             id: CommandId::generate(),
             context: self.context,
             cluster: self.cluster.clone(),
@@ -269,7 +270,10 @@ async fn a_result_that_beats_the_interrupt_is_not_shown() {
     let (status, results) = bench.view(command).await;
     assert_eq!(status, CommandStatus::Cancelled);
     assert!(results.contains("CommandCancelledException"), "{results}");
-    assert_eq!(bench.store.ask_cancel(bench.context, command).await.unwrap(), Some(CommandState::Cancelled));
+    assert_eq!(
+        bench.store.ask_cancel(bench.context, command).await.unwrap(),
+        Some(CommandState::Cancelled { lost: None })
+    );
     assert_eq!(bench.store.ask_cancel(bench.context, CommandId::generate()).await.unwrap(), None);
 }
 
@@ -307,7 +311,7 @@ async fn a_driver_does_not_reach_the_commands_of_another_cluster() {
     bench.store.insert_cluster(cluster_record("c2"), ann()).await.unwrap();
     let foreign = vec![
         finished(command, "forged"),
-        Change::CommandCancelled { command },
+        Change::CommandCancelled { command, lost: None },
         Change::ContextFailed { context: bench.context, reason: "forged".into() },
     ];
     bench.store.change(&cluster_id("c2"), foreign).await.unwrap();
@@ -576,7 +580,7 @@ proptest! {
                 let change = match step {
                     0 => Change::CommandStarted { command },
                     1 => finished(command, &format!("result {event}")),
-                    2 => Change::CommandCancelled { command },
+                    2 => Change::CommandCancelled { command, lost: None },
                     3 => Change::CommandLost { command, reason: format!("reason {event}") },
                     4 if event > 15 => Change::ContextFailed { context: bench.context, reason: "gone".into() },
                     _ => {

@@ -72,6 +72,9 @@ impl Launcher for Local {
             },
             spares: self.spares,
             orphan_seconds: self.orphan_seconds,
+            context_memory_mb: self.limits.context_memory_mb,
+            cancel_seconds_max: self.limits.cancel_seconds_max,
+            command_seconds_max: self.limits.command_seconds_max,
             folder,
         })
     }

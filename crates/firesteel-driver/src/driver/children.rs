@@ -173,6 +173,11 @@ impl Driver {
                 self.fail(TerminationCode::SparkError, reason);
             }
             Control::Said(FromJvm::OpenFailed { interpreter, reason }) => self.lose(interpreter, &reason),
+            Control::Said(FromJvm::Streams { context, active }) => {
+                if self.contexts.contains_key(&context) {
+                    self.report(DriverEvent::Streams { context, active });
+                }
+            }
             Control::Said(FromJvm::GatewayReady { interpreter, port, token }) => {
                 self.gateway_ready(interpreter, port, token);
             }

@@ -1,25 +1,20 @@
 //! Contexts: opened, given commands, and closed. One command of a context runs at a time; contexts run beside each other.
+//! How a command is stopped is in `stops`.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use firesteel_api::results::Results;
 use firesteel_api::{CommandId, ContextId, Language};
-use firesteel_model::queue::{Cancel, Pushed};
+use firesteel_model::queue::Pushed;
 
-use crate::context::{Cancelling, Context, Run, Source};
+use crate::context::{Context, Run, Source};
 use crate::driver::Driver;
 use crate::interpreter::Ended;
 use crate::magics::{self, Routed};
 use crate::protocol::interpreters::{InterpreterId, ToJvm};
 use crate::protocol::link::DriverEvent;
 use crate::runtime::r;
-
-/// How often a command that was cancelled is interrupted again until it has stopped.
-const INTERRUPT_EVERY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 500 });
-
-/// How long a cancelled command may go on before its interpreter is given up.
-const CANCEL_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 15 });
 
 impl Driver {
     pub(super) fn open(&mut self, id: ContextId, language: Language) {
@@ -57,6 +52,7 @@ impl Driver {
         sequence: u64,
         language: Language,
         text: Bytes,
+        limit: Option<Duration>,
     ) {
         let Some(context) = self.contexts.get_mut(&id) else {
             let reason = "its context is not known to the driver any more".to_owned();
@@ -66,7 +62,7 @@ impl Driver {
             Routed::Code(Language::R, _) if self.spec.r.is_none() => {
                 Source::Answer(Results::error(r::MISSING, r::MISSING))
             }
-            Routed::Code(language, text) => Source::Code { language, text },
+            Routed::Code(language, text) => Source::Code { language, text, limit },
             Routed::Answer(results) => Source::Answer(results),
         };
         match context.queue.push(sequence, command, source) {
@@ -117,10 +113,11 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let Some((command, Source::Code { text, .. })) = context.queue.start_next() else {
+        let Some((command, Source::Code { text, limit, .. })) = context.queue.start_next() else {
             return;
         };
-        context.run = Some(Run { interpreter, cancel: None, query: None });
+        let ends_by = limit.map(|limit| (Instant::now() + limit, limit));
+        context.run = Some(Run { interpreter, ends_by, stop: None, query: None });
         self.report(DriverEvent::Started { context: id, command });
         if !self.start_on(interpreter, command, text) {
             self.lose(interpreter, "its connection is gone");
@@ -188,13 +185,9 @@ impl Driver {
         let Some(run) = context.ended(command) else {
             return;
         };
+        let stopped = run.stop.as_ref().map(|stop| stop.why);
         self.abandon_query(id, run);
-        match ended {
-            Ended::Results(_, results) => {
-                self.events.push(DriverEvent::Finished { context: id, command }, Some(results))
-            }
-            Ended::Cancelled => self.report(DriverEvent::Cancelled { context: id, command }),
-        }
+        self.report_end(id, command, stopped, ended);
         self.pump(id);
     }
 
@@ -208,74 +201,16 @@ impl Driver {
         let Some(run) = context.ended(command) else {
             return;
         };
-        if run.cancel.is_some() {
-            // It was to stop, and it has.
-            self.report(DriverEvent::Cancelled { context: id, command });
-        } else {
-            let reason = format!(
-                "{reason}. What the context's {language} interpreter held is lost; its next {language} command \
-                 starts a fresh one"
-            );
-            self.report(DriverEvent::Lost { context: id, command, reason });
+        let reason = format!(
+            "{reason}. What the context's {language} interpreter held is lost; its next {language} command starts a \
+             fresh one"
+        );
+        match run.stop.as_ref().map(|stop| stop.why) {
+            Some(why) => self.report_killed(id, command, why, &reason),
+            None => self.report(DriverEvent::Lost { context: id, command, reason }),
         }
         self.abandon_query(id, run);
         self.pump(id);
-    }
-
-    pub(super) fn cancel(&mut self, id: ContextId, command: CommandId) {
-        let Some(context) = self.contexts.get_mut(&id) else {
-            return;
-        };
-        match (context.queue.cancel(command), context.run.as_mut()) {
-            (Cancel::Dropped(_), _) => self.report(DriverEvent::Cancelled { context: id, command }),
-            (Cancel::Running, Some(run)) => {
-                let (interpreter, now) = (run.interpreter, Instant::now());
-                run.cancel.get_or_insert(Cancelling { since: now, asked_last: now });
-                self.interrupt(interpreter, id, command);
-            }
-            // It is over, and its event says how.
-            (Cancel::Running | Cancel::Unknown, _) => {}
-        }
-    }
-
-    /// Interrupts cancelled commands again, and gives up interpreters that do not stop.
-    pub(super) fn press_cancels(&mut self, now: Instant) {
-        for id in self.contexts.keys().copied().collect::<Vec<_>>() {
-            let Some(context) = self.contexts.get_mut(&id) else {
-                continue;
-            };
-            let (Some(run), Some(command)) = (context.run.as_mut(), context.queue.running()) else {
-                continue;
-            };
-            let interpreter = run.interpreter;
-            let Some(cancel) = run.cancel.as_mut() else {
-                continue;
-            };
-            if now.duration_since(cancel.since) >= CANCEL_DEADLINE {
-                self.give_up(id, interpreter);
-            } else if now.duration_since(cancel.asked_last) >= INTERRUPT_EVERY {
-                cancel.asked_last = now;
-                self.interrupt(interpreter, id, command);
-            }
-        }
-    }
-
-    /// Code that does not stop: its process is killed where it has one of its own; in the JVM, where threads cannot
-    /// be killed, the context is given up and says so.
-    fn give_up(&mut self, id: ContextId, interpreter: InterpreterId) {
-        if self.is_process(interpreter) {
-            return self.lose(interpreter, "it did not stop when it was interrupted, so its process was killed");
-        }
-        let Some(command) = self.contexts.get(&id).and_then(|context| context.queue.running()) else {
-            return;
-        };
-        let reason = format!(
-            "the code did not stop within {CANCEL_DEADLINE:?} of its cancel and may go on inside the JVM; the context \
-             is lost, make a new one"
-        );
-        self.report(DriverEvent::Lost { context: id, command, reason: reason.clone() });
-        self.report(DriverEvent::ContextFailed { context: id, reason });
-        self.close(id);
     }
 }
 

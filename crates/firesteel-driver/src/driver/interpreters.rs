@@ -224,7 +224,8 @@ impl Driver {
         let key = new_key();
         self.expect(key.clone(), id);
         let output = path.to_string_lossy().into_owned();
-        let ask = ToPythonParent::Fork { interpreter: id, key, output, gateway: Gateway { port, token } };
+        let (gateway, memory_bytes_max) = (Gateway { port, token }, self.spec.memory_bytes_max());
+        let ask = ToPythonParent::Fork { interpreter: id, key, output, gateway, memory_bytes_max };
         let parent = self.children.python_control.as_ref();
         if parent.is_none_or(|parent| !parent.ask(ask)) {
             self.lose(id, "the parent of the Python processes is gone");

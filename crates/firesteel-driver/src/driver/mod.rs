@@ -7,7 +7,8 @@
 //! - `endings`: the words for how Spark's JVM ended.
 //! - `interpreters`: from a wish for one to its binding, and its loss.
 //! - `r`: the processes of R interpreters.
-//! - `contexts`: opening, queueing, running, cancelling, closing.
+//! - `contexts`: opening, queueing, running, closing.
+//! - `stops`: cancels and time limits.
 //! - `environment`: where the cluster's own Python packages are.
 //! - `queries`: what a running command has answered by the context's SQL interpreter.
 
@@ -18,6 +19,7 @@ mod environment;
 mod interpreters;
 mod queries;
 mod r;
+mod stops;
 #[cfg(test)]
 mod tests;
 
@@ -274,8 +276,9 @@ impl Driver {
         match ask {
             ToDriver::Hello { .. } => tracing::warn!("the server said hello twice"),
             ToDriver::Open { context, language } => self.open(context, language),
-            ToDriver::Execute { context, command, sequence, language } => {
-                self.execute(context, command, sequence, language, payload.unwrap_or_default());
+            ToDriver::Execute { context, command, sequence, language, timeout_seconds } => {
+                let limit = self.limit_of(timeout_seconds);
+                self.execute(context, command, sequence, language, payload.unwrap_or_default(), limit);
             }
             ToDriver::Cancel { context, command } => self.cancel(context, command),
             ToDriver::Close { context } => self.close(context),
@@ -307,7 +310,7 @@ impl Driver {
             }
         }
         self.check_deadlines(now);
-        self.press_cancels(now);
+        self.press_stops(now);
         self.balance_all();
         ControlFlow::Continue(())
     }

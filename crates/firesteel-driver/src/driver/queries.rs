@@ -16,7 +16,7 @@ impl Driver {
         let Some(run) = self.contexts.get_mut(&id).and_then(|context| context.run.as_mut()) else {
             return;
         };
-        if run.cancel.is_some() {
+        if run.stop.is_some() {
             // Nothing is begun for a command that is to stop.
             self.answer_query(asker, Ended::Cancelled);
             return;
@@ -80,7 +80,7 @@ impl Driver {
             None => false,
         };
         if is_it {
-            let (asker, cancelled) = (run.interpreter, run.cancel.is_some());
+            let (asker, cancelled) = (run.interpreter, run.stop.is_some());
             run.query = None;
             let text = format!("the query was lost: {reason}");
             let json = Bytes::from(Results::error(&*text, &*text).as_json().to_owned());

@@ -76,7 +76,13 @@ impl Driver {
             library,
         };
         let line = serde_json::to_string(&launch)?;
-        let mut process = process::spawn(&command, &self.mark, &self.spec.folder, pipe.writer()?)?;
+        let mut process = process::spawn_bounded(
+            &command,
+            &self.mark,
+            &self.spec.folder,
+            pipe.writer()?,
+            self.spec.memory_bytes_max(),
+        )?;
         let group = process.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         let mut stdin = process.stdin.take().expect("the child was started with a pipe as standard input");
         let reports = self.channels.r.clone();

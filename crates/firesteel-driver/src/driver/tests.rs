@@ -24,7 +24,7 @@ use crate::protocol::link::{DriverEvent, FromDriver, HeldContext, ToDriver};
 use crate::spec::{CommandSpec, DriverSpec, SpareCounts};
 
 /// How long anything may take before its test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One driver in a folder of its own.
 struct Bench {
@@ -58,6 +58,9 @@ impl Bench {
             limits: ResultLimits { rows_max: 10, table_bytes_max: 1000, text_chars_max: 1000 },
             spares: SpareCounts { scala: 1, python: 1, sql: 1, r: 0 },
             orphan_seconds: 600,
+            context_memory_mb: 0,
+            cancel_seconds_max: 1,
+            command_seconds_max: 0,
         };
         change(&mut spec);
         let driver = tokio::spawn(super::run(spec.clone()));
@@ -155,10 +158,20 @@ impl Server {
     }
 
     async fn execute(&mut self, context: ContextId, language: Language, source: &str) -> CommandId {
+        self.execute_for(context, language, source, None).await
+    }
+
+    async fn execute_for(
+        &mut self,
+        context: ContextId,
+        language: Language,
+        source: &str,
+        timeout_seconds: Option<u64>,
+    ) -> CommandId {
         let command = CommandId::generate();
         let sequence = self.sequences.entry(context).or_default();
         *sequence += 1;
-        let ask = ToDriver::Execute { context, command, sequence: *sequence, language };
+        let ask = ToDriver::Execute { context, command, sequence: *sequence, language, timeout_seconds };
         self.ask(ask, Some(source.as_bytes())).await;
         command
     }
@@ -184,6 +197,16 @@ impl Server {
 
     async fn cancel(&mut self, context: ContextId, command: CommandId) {
         self.ask(ToDriver::Cancel { context, command }, None).await;
+    }
+
+    /// What a cancel took with it.
+    async fn killed(&mut self, context: ContextId, command: CommandId) -> String {
+        match self.event().await.0 {
+            DriverEvent::Cancelled { context: of, command: killed, lost } if (of, killed) == (context, command) => {
+                lost.expect("something was lost")
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     async fn lost(&mut self, context: ContextId, command: CommandId) -> String {
@@ -292,7 +315,7 @@ async fn contexts_run_at_the_same_time() {
     server.started(slow, command).await;
     assert_eq!(server.run(quick, PYTHON, "echo 1").await, "1");
     server.cancel(slow, command).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context: slow, command });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context: slow, command, lost: None });
     bench.stop(server).await;
 }
 
@@ -301,7 +324,7 @@ async fn a_command_that_is_sent_again_runs_once() {
     let (bench, mut server) = Bench::ready().await;
     let context = server.open(PYTHON).await;
     let command = CommandId::generate();
-    let again = ToDriver::Execute { context, command, sequence: 1, language: PYTHON };
+    let again = ToDriver::Execute { context, command, sequence: 1, language: PYTHON, timeout_seconds: None };
     server.ask(again.clone(), Some(b"echo 1")).await;
     server.ask(again.clone(), Some(b"echo 1")).await;
     server.started(context, command).await;
@@ -329,9 +352,9 @@ async fn a_queued_command_that_is_cancelled_never_starts() {
     server.started(context, first).await;
     server.cancel(context, second).await;
     server.cancel(context, second).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: second });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: second, lost: None });
     server.cancel(context, first).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: first });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: first, lost: None });
     server.started(context, third).await;
     server.finished(context, third).await;
     bench.stop(server).await;
@@ -346,7 +369,7 @@ async fn a_running_command_is_interrupted_and_its_interpreter_goes_on() {
         let command = server.execute(context, language, "wait").await;
         server.started(context, command).await;
         server.cancel(context, command).await;
-        assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+        assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command, lost: None });
         assert_eq!(server.run(context, language, "pid").await, before);
     }
     bench.stop(server).await;
@@ -361,10 +384,62 @@ async fn python_code_that_does_not_stop_is_interrupted_again_and_then_killed() {
     server.started(context, command).await;
     wait("it is deaf", || bench.spec.folder.join("deaf").exists().then_some(())).await;
     server.cancel(context, command).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+    let lost = server.killed(context, command).await;
+    assert!(lost.contains("did not stop within 1s of its cancel") && lost.contains("fresh one"), "{lost}");
     let interrupts = std::fs::read_to_string(bench.spec.folder.join("interrupts")).unwrap();
     assert!(interrupts.len() > 1, "{interrupts}");
     assert_ne!(server.run(context, PYTHON, "pid").await, before);
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_command_whose_time_is_up_ends_with_an_error_that_names_the_limit() {
+    let (bench, mut server) = Bench::ready().await;
+    for language in [PYTHON, SCALA, R] {
+        let context = server.open(language).await;
+        let before = server.run(context, language, "pid").await;
+        let command = server.execute_for(context, language, "wait", Some(1)).await;
+        let next = server.execute_for(context, language, "pid", Some(600)).await;
+        server.started(context, command).await;
+        let results = server.finished(context, command).await;
+        let text = "The command was stopped: it ran for longer than its time limit of 1s";
+        assert_eq!(results, serde_json::json!({"resultType": "error", "summary": text, "cause": text}));
+        server.started(context, next).await;
+        assert_eq!(server.finished(context, next).await["data"], *before);
+    }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn code_that_outlives_its_limit_is_killed_or_lost_with_its_context() {
+    let bench = Bench::with(|spec| {
+        spec.conf.insert("spark.databricks.execution.timeout".into(), "2".into());
+        spec.command_seconds_max = 1;
+    });
+    let bench = bench.await;
+    let mut server = bench.connect().await;
+    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
+    let (python, scala) = (server.open(PYTHON).await, server.open(SCALA).await);
+    let command = server.execute_for(python, PYTHON, "deaf x", Some(0)).await;
+    server.started(python, command).await;
+    let said = server.finished(python, command).await["summary"].to_string();
+    assert!(said.contains("time limit of 1s: the code did not stop within 1s") && said.contains("fresh one"), "{said}");
+    let command = server.execute(scala, SCALA, "deaf-thread").await;
+    server.started(scala, command).await;
+    assert!(server.lost(scala, command).await.contains("within 1s of its time limit of 1s"));
+    assert!(matches!(server.event().await.0, DriverEvent::ContextFailed { .. }));
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_cancel_after_the_time_is_up_is_a_cancel() {
+    let (bench, mut server) = Bench::ready().await;
+    let context = server.open(PYTHON).await;
+    let command = server.execute_for(context, PYTHON, "deaf x", Some(1)).await;
+    server.started(context, command).await;
+    wait("it is interrupted", || bench.spec.folder.join("interrupts").exists().then_some(())).await;
+    server.cancel(context, command).await;
+    assert!(server.killed(context, command).await.contains("of its cancel"));
     bench.stop(server).await;
 }
 
@@ -424,7 +499,7 @@ async fn an_answer_for_another_command_is_not_taken() {
     server.started(context, forger).await;
     assert!(server.lost(context, forger).await.contains("a command that it does not run"));
     server.cancel(other, victim).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context: other, command: victim });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context: other, command: victim, lost: None });
     bench.stop(server).await;
 }
 
@@ -456,7 +531,7 @@ async fn output_without_end_holds_up_neither_a_cancel_nor_other_contexts() {
     server.started(context, command).await;
     assert_eq!(server.run(other, SCALA, "echo 1").await, "1");
     server.cancel(context, command).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command, lost: None });
     // What it left behind still writes.
     assert!(server.run(context, PYTHON, "echo 2").await.len() <= 1100);
     bench.stop(server).await;
@@ -676,7 +751,7 @@ async fn nothing_new_is_started_while_too_much_is_not_acknowledged() {
     let (third, fourth) =
         (server.execute(context, PYTHON, "echo 3").await, server.execute(context, PYTHON, "echo 4").await);
     server.cancel(context, third).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: third });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command: third, lost: None });
     server.ack().await;
     server.started(context, fourth).await;
     server.finished(context, fourth).await;

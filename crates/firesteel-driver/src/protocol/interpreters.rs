@@ -200,6 +200,13 @@ pub enum FromJvm {
         /// Why.
         reason: String,
     },
+    /// A context has so many live streaming queries now.
+    Streams {
+        /// The context.
+        context: ContextId,
+        /// How many.
+        active: usize,
+    },
     /// A py4j server listens on 127.0.0.1.
     GatewayReady {
         /// The Python interpreter it is for.
@@ -234,6 +241,9 @@ pub enum ToPythonParent {
         output: String,
         /// Its way into the JVM.
         gateway: Gateway,
+        /// How much memory it, and each process that it starts, may have for data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory_bytes_max: Option<u64>,
     },
 }
 

@@ -32,6 +32,9 @@ pub enum ToDriver {
         sequence: u64,
         /// The language of the source.
         language: Language,
+        /// How long it may run, where whoever sent it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_seconds: Option<u64>,
     },
     /// Stop a command.
     Cancel {
@@ -147,6 +150,13 @@ pub enum DriverEvent {
         /// Why.
         reason: String,
     },
+    /// A context has so many live streaming queries now.
+    Streams {
+        /// The context.
+        context: ContextId,
+        /// How many.
+        active: usize,
+    },
     /// A command runs.
     Started {
         /// Its context.
@@ -167,6 +177,9 @@ pub enum DriverEvent {
         context: ContextId,
         /// The command.
         command: CommandId,
+        /// What was lost with it, as a sentence: code that did not stop was killed with what it ran in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<String>,
     },
     /// The engine failed under a command.
     Lost {

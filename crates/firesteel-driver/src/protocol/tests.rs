@@ -70,7 +70,8 @@ macro_rules! samples {
 samples!(what_the_server_says, "server_to_driver", ToDriver,
     ToDriver::Hello { .. } => "hello",
     ToDriver::Open { .. } => "open",
-    ToDriver::Execute { .. } => "execute",
+    ToDriver::Execute { timeout_seconds: None, .. } => "execute",
+    ToDriver::Execute { timeout_seconds: Some(_), .. } => "execute_with_timeout",
     ToDriver::Cancel { .. } => "cancel",
     ToDriver::Close { .. } => "close",
     ToDriver::Resize { .. } => "resize",
@@ -86,9 +87,11 @@ samples!(what_the_driver_tells_the_server, "driver_to_server", FromDriver,
     FromDriver::Event { what: DriverEvent::Failed { .. }, .. } => "event_failed",
     FromDriver::Event { what: DriverEvent::ContextRunning { .. }, .. } => "event_context_running",
     FromDriver::Event { what: DriverEvent::ContextFailed { .. }, .. } => "event_context_failed",
+    FromDriver::Event { what: DriverEvent::Streams { .. }, .. } => "event_streams",
     FromDriver::Event { what: DriverEvent::Started { .. }, .. } => "event_started",
     FromDriver::Event { what: DriverEvent::Finished { .. }, .. } => "event_finished",
-    FromDriver::Event { what: DriverEvent::Cancelled { .. }, .. } => "event_cancelled",
+    FromDriver::Event { what: DriverEvent::Cancelled { lost: None, .. }, .. } => "event_cancelled",
+    FromDriver::Event { what: DriverEvent::Cancelled { lost: Some(_), .. }, .. } => "event_cancelled_with_loss",
     FromDriver::Event { what: DriverEvent::Lost { .. }, .. } => "event_lost",
 );
 
@@ -117,11 +120,13 @@ samples!(what_the_jvm_says, "jvm_to_driver", FromJvm,
     FromJvm::SparkFailed { .. } => "spark_failed",
     FromJvm::SparkStopped { .. } => "spark_stopped",
     FromJvm::OpenFailed { .. } => "open_failed",
+    FromJvm::Streams { .. } => "streams",
     FromJvm::GatewayReady { .. } => "gateway_ready",
 );
 
 samples!(what_the_python_parent_is_asked, "driver_to_python", ToPythonParent,
-    ToPythonParent::Fork { .. } => "fork",
+    ToPythonParent::Fork { memory_bytes_max: None, .. } => "fork",
+    ToPythonParent::Fork { memory_bytes_max: Some(_), .. } => "fork_with_bound",
 );
 
 samples!(what_the_python_parent_says, "python_to_driver", FromPythonParent,

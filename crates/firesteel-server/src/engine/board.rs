@@ -3,13 +3,13 @@
 //! Writers are the cluster's task, after a change is in the store, and the engine's calls for what they add. A command that
 //! is over leaves the board; the store has it. Locks are held for a few lines, never across an `await`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use firesteel_api::{CommandId, ContextId};
-use firesteel_model::{CommandEvent, CommandState, ContextEvent, ContextState};
-use firesteel_store::{Change, CommandRecord, ContextRecord};
+use firesteel_model::{CommandEvent, CommandState, ContextEvent, ContextState, Limits};
+use firesteel_store::{Change, CommandRecord, ContextRecord, now_ms};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -18,31 +18,80 @@ pub(crate) struct Board {
     entries: Mutex<HashMap<ContextId, Entry>>,
     /// When a context was made, or a command was queued or over, for the last time.
     active: Mutex<Instant>,
+    /// Contexts that made room for others.
+    made_room: Mutex<HashSet<ContextId>>,
 }
 
 struct Entry {
     state: watch::Sender<ContextState>,
+    /// When a command of it was last queued or over, in Unix milliseconds.
+    used_ms: u64,
+    /// Its live streaming queries.
+    streams: usize,
     /// Who holds it may store a command of this context and send it.
     turn: Arc<tokio::sync::Mutex<()>>,
     open: HashMap<CommandId, watch::Sender<CommandState>>,
+    /// The bytes of the open commands' sources. Those of before this server count nothing: they were bounded then.
+    sources: HashMap<CommandId, usize>,
 }
 
 impl Entry {
-    fn new(state: ContextState) -> Self {
-        Self { state: watch::Sender::new(state), turn: Arc::default(), open: HashMap::new() }
+    fn new(state: ContextState, used_ms: u64, streams: usize) -> Self {
+        Self {
+            state: watch::Sender::new(state),
+            used_ms,
+            streams,
+            turn: Arc::default(),
+            open: HashMap::new(),
+            sources: HashMap::new(),
+        }
+    }
+
+    /// Tells whether it does nothing and has not since then. One that is lost will never do anything again.
+    fn is_idle(&self, since_ms: u64) -> bool {
+        let at_rest = *self.state.borrow() == ContextState::Running && self.used_ms <= since_ms && self.streams == 0;
+        self.open.is_empty() && (at_rest || self.state.borrow().is_over())
+    }
+
+    fn close(&mut self, command: CommandId) {
+        self.open.remove(&command);
+        self.sources.remove(&command);
+        self.used_ms = now_ms();
     }
 }
 
+/// What became of a command that is to be queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It is on the board.
+    Taken,
+    /// As many are open as may.
+    TooMany,
+    /// The sources of those that are open have as many bytes as they may.
+    TooLarge,
+}
+
 impl Board {
-    pub(crate) fn new(contexts: Vec<ContextRecord>, commands: Vec<CommandRecord>) -> Self {
-        let mut entries: HashMap<ContextId, Entry> =
-            contexts.into_iter().map(|record| (record.id, Entry::new(record.state))).collect();
+    pub(crate) fn new(
+        contexts: Vec<ContextRecord>,
+        commands: Vec<CommandRecord>,
+        made_room: impl IntoIterator<Item = ContextId>,
+    ) -> Self {
+        let entry = |record: ContextRecord| {
+            let streams = usize::try_from(record.streams).unwrap_or(usize::MAX);
+            (record.id, Entry::new(record.state, record.used_ms, streams))
+        };
+        let mut entries: HashMap<ContextId, Entry> = contexts.into_iter().map(entry).collect();
         for command in commands {
             if let Some(entry) = entries.get_mut(&command.context) {
                 entry.open.insert(command.id, watch::Sender::new(command.state));
             }
         }
-        Self { entries: Mutex::new(entries), active: Mutex::new(Instant::now()) }
+        Self {
+            entries: Mutex::new(entries),
+            active: Mutex::new(Instant::now()),
+            made_room: Mutex::new(made_room.into_iter().collect()),
+        }
     }
 
     /// Adds a Pending context unless there are `max` already.
@@ -50,7 +99,7 @@ impl Board {
         let mut entries = self.lock();
         let room = entries.len() < max;
         if room {
-            entries.insert(context, Entry::new(ContextState::Pending));
+            entries.insert(context, Entry::new(ContextState::Pending, now_ms(), 0));
             self.note_activity();
         }
         room
@@ -62,6 +111,30 @@ impl Board {
 
     pub(crate) fn clear(&self) {
         self.lock().clear();
+        self.made_room.lock().expect("no holder of the set panics").clear();
+    }
+
+    /// Returns the context that has been idle for the longest, if one has been since then.
+    pub(crate) fn idlest(&self, since_ms: u64) -> Option<ContextId> {
+        let entries = self.lock();
+        let idle = entries.iter().filter(|(_, entry)| entry.is_idle(since_ms));
+        idle.min_by_key(|(_, entry)| (!entry.state.borrow().is_over(), entry.used_ms)).map(|(id, _)| *id)
+    }
+
+    /// Tells whether a context has been idle since then.
+    pub(crate) fn is_idle(&self, context: ContextId, since_ms: u64) -> bool {
+        self.lock().get(&context).is_some_and(|entry| entry.is_idle(since_ms))
+    }
+
+    /// Removes a context that makes room for another.
+    pub(crate) fn make_room(&self, context: ContextId) {
+        self.made_room.lock().expect("no holder of the set panics").insert(context);
+        self.remove(context);
+    }
+
+    /// Tells whether a context made room for another.
+    pub(crate) fn made_room(&self, context: ContextId) -> bool {
+        self.made_room.lock().expect("no holder of the set panics").contains(&context)
     }
 
     pub(crate) fn has(&self, context: ContextId) -> bool {
@@ -73,16 +146,23 @@ impl Board {
         self.lock().get(&context).map(|entry| entry.turn.clone())
     }
 
-    /// Adds a Queued command; false when the context has `max` open ones already, `None` when it is gone.
-    pub(crate) fn queue(&self, context: ContextId, command: CommandId, max: usize) -> Option<bool> {
+    /// Adds a Queued command with so many bytes of source, unless it has no room; `None` when the context is gone. A command that
+    /// is alone always has room.
+    pub(crate) fn queue(&self, context: ContextId, command: CommandId, bytes: usize, limits: &Limits) -> Option<Room> {
         let mut entries = self.lock();
         let entry = entries.get_mut(&context)?;
-        let room = entry.open.len() < max;
-        if room {
-            entry.open.insert(command, watch::Sender::new(CommandState::Queued));
-            self.note_activity();
+        if entry.open.len() >= limits.queue_max {
+            return Some(Room::TooMany);
         }
-        Some(room)
+        let waiting: usize = entry.sources.values().sum();
+        if !entry.open.is_empty() && waiting + bytes > limits.queue_bytes_max {
+            return Some(Room::TooLarge);
+        }
+        entry.open.insert(command, watch::Sender::new(CommandState::Queued));
+        entry.sources.insert(command, bytes);
+        entry.used_ms = now_ms();
+        self.note_activity();
+        Some(Room::Taken)
     }
 
     /// Returns how many commands are on the board.
@@ -94,7 +174,7 @@ impl Board {
     /// Takes back a command that could not be stored.
     pub(crate) fn unqueue(&self, context: ContextId, command: CommandId) {
         if let Some(entry) = self.lock().get_mut(&context) {
-            entry.open.remove(&command);
+            entry.close(command);
         }
     }
 
@@ -124,7 +204,8 @@ impl Board {
 
     /// Shows what is in the store now.
     pub(crate) fn show(&self, change: &Change) {
-        if let Change::CommandFinished { .. } | Change::CommandCancelled { .. } | Change::CommandLost { .. } = change {
+        use Change::{CommandCancelled, CommandFinished, CommandLost, ContextStreams};
+        if let CommandFinished { .. } | CommandCancelled { .. } | CommandLost { .. } | ContextStreams { .. } = change {
             self.note_activity();
         }
         let mut entries = self.lock();
@@ -138,6 +219,11 @@ impl Board {
                     entry.state.send_modify(|state| *state = state.clone().after(ContextEvent::Ready));
                 }
             }
+            Change::ContextStreams { context, active } => {
+                if let Some(entry) = entries.get_mut(context) {
+                    (entry.streams, entry.used_ms) = (*active, now_ms());
+                }
+            }
             Change::ContextFailed { context, reason } => {
                 if let Some(entry) = entries.get_mut(context) {
                     lose(entry, reason);
@@ -145,16 +231,18 @@ impl Board {
             }
             Change::CommandStarted { command } => move_command(&mut entries, *command, CommandEvent::Started),
             Change::CommandFinished { command, .. } => move_command(&mut entries, *command, CommandEvent::Done),
-            Change::CommandCancelled { command } => move_command(&mut entries, *command, CommandEvent::Interrupted),
+            Change::CommandCancelled { command, lost } => {
+                move_command(&mut entries, *command, CommandEvent::Interrupted { lost: lost.clone() });
+            }
             Change::CommandLost { command, reason } => {
                 move_command(&mut entries, *command, CommandEvent::EngineLost { reason: reason.clone() });
             }
         }
     }
 
-    /// Since when nothing has run or waited; `None` while something does.
+    /// Since when nothing has run or waited; `None` while something does, be it a streaming query alone.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.lock().values().all(|entry| entry.open.is_empty());
+        let is_idle = self.lock().values().all(|entry| entry.open.is_empty() && entry.streams == 0);
         is_idle.then(|| *self.active.lock().expect("no holder of a time panics"))
     }
 
@@ -182,7 +270,7 @@ fn move_command(entries: &mut HashMap<ContextId, Entry>, command: CommandId, eve
     let Some(entry) = entries.values_mut().find(|entry| entry.open.contains_key(&command)) else { return };
     let over = entry.open.get(&command).is_some_and(|shown| move_on(shown, event));
     if over {
-        entry.open.remove(&command);
+        entry.close(command);
     }
 }
 
@@ -195,6 +283,7 @@ fn move_on(shown: &watch::Sender<CommandState>, event: CommandEvent) -> bool {
 fn lose(entry: &mut Entry, reason: &str) {
     let lost = || reason.to_owned();
     entry.state.send_modify(|state| *state = state.clone().after(ContextEvent::Lost { reason: lost() }));
+    entry.sources.clear();
     for (_, shown) in entry.open.drain() {
         move_on(&shown, CommandEvent::EngineLost { reason: lost() });
     }

@@ -66,6 +66,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a driver that was asked to end may take: it stops Spark and reaps every child.
 const END_DEADLINE: Duration = Duration::from_secs(40);
 
+/// Why a context is gone that nobody destroyed.
+const MADE_ROOM: &str = "It was idle and made room for another on a full cluster; make a new one.";
+
 /// How many lines of a driver's log are quoted when it died.
 const LOG_LINES: usize = 5;
 
@@ -102,7 +105,14 @@ pub(crate) enum Request {
     /// A context is in the store.
     Open { context: ContextId, language: Language },
     /// A command is in the store.
-    Execute { context: ContextId, command: CommandId, sequence: u64, language: Language, source: Bytes },
+    Execute {
+        context: ContextId,
+        command: CommandId,
+        sequence: u64,
+        language: Language,
+        source: Bytes,
+        timeout_seconds: Option<u64>,
+    },
     /// A command's cancel is in the store.
     Cancel { context: ContextId, command: CommandId },
     /// A context is out of the store.
@@ -129,8 +139,13 @@ impl Cluster {
 
     /// Reads a context's id as a client sent it; what does not parse does not exist.
     pub(crate) fn context_id(&self, text: &str) -> Result<ContextId, EngineError> {
-        let id = text.parse().ok().filter(|id| self.board.has(*id));
-        id.ok_or_else(|| EngineError::UnknownContext(text.chars().take(80).collect()))
+        match text.parse().ok() {
+            Some(id) if self.board.has(id) => Ok(id),
+            Some(id) if self.board.made_room(id) => {
+                Err(EngineError::ContextLost { context: id, reason: MADE_ROOM.to_owned() })
+            }
+            _ => Err(EngineError::UnknownContext(text.chars().take(80).collect())),
+        }
     }
 
     pub(crate) fn view(&self) -> ClusterView {
@@ -474,11 +489,12 @@ impl Task {
             let is_new = command.sequence > self.sent.get(&context).copied().unwrap_or(0);
             if is_new && command.state == CommandState::Cancelling {
                 // The driver never heard of it.
-                dropped.push(Change::CommandCancelled { command: id });
+                dropped.push(Change::CommandCancelled { command: id, lost: None });
             } else if is_new {
                 let source = self.store.command_source(context, id).await?.unwrap_or_default();
-                let (sequence, language) = (command.sequence, command.language);
-                let execute = ToDriver::Execute { context, command: id, sequence, language };
+                let (sequence, language, timeout_seconds) =
+                    (command.sequence, command.language, command.timeout_seconds);
+                let execute = ToDriver::Execute { context, command: id, sequence, language, timeout_seconds };
                 push(link, execute, Some(source.into())).await?;
                 self.sent.insert(context, sequence);
             } else if command.state == CommandState::Cancelling {
@@ -688,12 +704,13 @@ impl Task {
                 self.send(ToDriver::Close { context }, None);
             }
             Request::Cancel { context, command } => self.send(ToDriver::Cancel { context, command }, None),
-            Request::Execute { context, command, sequence, language, source } => {
+            Request::Execute { context, command, sequence, language, source, timeout_seconds } => {
                 let sent = self.sent.get(&context).copied().unwrap_or(0);
                 // A new link has sent it already, out of the store.
                 if self.link.is_some() && sequence > sent {
                     self.sent.insert(context, sequence);
-                    self.send(ToDriver::Execute { context, command, sequence, language }, Some(source));
+                    let execute = ToDriver::Execute { context, command, sequence, language, timeout_seconds };
+                    self.send(execute, Some(source));
                 }
             }
             other => tracing::error!("{other:?} is no request for a driver"),
@@ -749,8 +766,9 @@ fn change(arrived: Arrived) -> Change {
         DriverEvent::Failed { code, reason } => Change::ClusterLost { code, reason },
         DriverEvent::ContextRunning { context } => Change::ContextRunning { context },
         DriverEvent::ContextFailed { context, reason } => Change::ContextFailed { context, reason },
+        DriverEvent::Streams { context, active } => Change::ContextStreams { context, active },
         DriverEvent::Started { command, .. } => Change::CommandStarted { command },
-        DriverEvent::Cancelled { command, .. } => Change::CommandCancelled { command },
+        DriverEvent::Cancelled { command, lost, .. } => Change::CommandCancelled { command, lost },
         DriverEvent::Lost { command, reason, .. } => Change::CommandLost { command, reason },
         DriverEvent::Finished { command, .. } => match results(arrived.payload) {
             Ok(results) => Change::CommandFinished { command, results },

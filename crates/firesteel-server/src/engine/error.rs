@@ -70,6 +70,16 @@ pub enum EngineError {
         /// The bound.
         limit: usize,
     },
+    /// The sources of the context's queue are too large together.
+    #[error(
+        "the commands that run or wait in context {context} may have {limit} bytes together; wait for some of them to end"
+    )]
+    QueueTooLarge {
+        /// The context.
+        context: ContextId,
+        /// The bound.
+        limit: usize,
+    },
     /// The language cannot be had on this cluster.
     #[error("{0}")]
     LanguageUnavailable(String),

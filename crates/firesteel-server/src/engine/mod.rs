@@ -3,6 +3,7 @@
 //! - `cluster`: one cluster's task, the only writer of that cluster's state.
 //! - `clusters`: what users ask of clusters as a whole; `retention`: how long ended ones stay listed.
 //! - `board`: what its contexts and commands are doing, for readers that wait.
+//! - `idle`: contexts that make room for others.
 //! - `link`: the connection to its driver.
 //! - `launch`: how a driver is started.
 //!
@@ -26,6 +27,7 @@ mod board;
 mod cluster;
 mod clusters;
 mod error;
+mod idle;
 pub mod launch;
 mod link;
 mod retention;
@@ -34,7 +36,7 @@ mod tests;
 
 pub use error::EngineError;
 
-use crate::engine::board::Board;
+use crate::engine::board::{Board, Room};
 use crate::engine::cluster::{Cluster, Request};
 use crate::engine::launch::Launcher;
 
@@ -125,8 +127,10 @@ impl Engine {
         let id = ContextId::generate();
         let board = cluster.board();
         // Its place is taken before it is stored: two callers cannot both have the last one.
-        if !board.add(id, self.0.limits.contexts_max) {
-            return Err(EngineError::TooManyContexts(self.0.limits.contexts_max));
+        while !board.add(id, self.0.limits.contexts_max) {
+            if !self.make_room(&cluster).await? {
+                return Err(EngineError::TooManyContexts(self.0.limits.contexts_max));
+            }
         }
         if let Err(error) = self.0.store.insert_context(cluster.id(), id, language).await {
             board.remove(id);
@@ -149,7 +153,11 @@ impl Engine {
     /// Ends a context and what it runs.
     pub async fn destroy_context(&self, cluster: &str, context: &str) -> Result<ContextId, EngineError> {
         let cluster = self.find(cluster)?;
-        let id = cluster.context_id(context)?;
+        let id = match cluster.context_id(context) {
+            // It is gone already, as is wanted.
+            Err(EngineError::ContextLost { context, .. }) => return Ok(context),
+            id => id?,
+        };
         let unknown = || EngineError::UnknownContext(context.to_owned());
         // In turn with `execute`: the driver hears nothing of a context after its end.
         let _turn = cluster.board().turn(id).ok_or_else(unknown)?.lock_owned().await;
@@ -161,13 +169,14 @@ impl Engine {
         Ok(id)
     }
 
-    /// Queues a command; it is in the store when this returns.
+    /// Queues a command, which may run for so long where that is said; it is in the store when this returns.
     pub async fn execute(
         &self,
         cluster: &str,
         context: &str,
         language: Language,
         source: String,
+        timeout_seconds: Option<u64>,
     ) -> Result<CommandId, EngineError> {
         let cluster = self.working(cluster)?;
         let id = cluster.context_id(context)?;
@@ -176,11 +185,21 @@ impl Engine {
         // Held until the driver's queue has it: the driver takes the numbers of a context in order only.
         let _turn = cluster.board().turn(id).ok_or_else(unknown)?.lock_owned().await;
         let command = CommandId::generate();
-        if !cluster.board().queue(id, command, self.0.limits.queue_max).ok_or_else(unknown)? {
-            return Err(EngineError::QueueFull { context: id, limit: self.0.limits.queue_max });
+        match cluster.board().queue(id, command, source.len(), &self.0.limits).ok_or_else(unknown)? {
+            Room::Taken => {}
+            Room::TooMany => return Err(EngineError::QueueFull { context: id, limit: self.0.limits.queue_max }),
+            Room::TooLarge => {
+                return Err(EngineError::QueueTooLarge { context: id, limit: self.0.limits.queue_bytes_max });
+            }
         }
-        let new =
-            NewCommand { id: command, context: id, cluster: cluster.id().clone(), language, source: source.clone() };
+        let new = NewCommand {
+            id: command,
+            context: id,
+            cluster: cluster.id().clone(),
+            language,
+            source: source.clone(),
+            timeout_seconds,
+        };
         let sequence = match self.0.store.insert_command(new).await {
             Ok(sequence) => sequence,
             Err(error) => {
@@ -192,7 +211,8 @@ impl Engine {
                 });
             }
         };
-        cluster.tell(Request::Execute { context: id, command, sequence, language, source: source.into() }).await?;
+        let source = source.into();
+        cluster.tell(Request::Execute { context: id, command, sequence, language, source, timeout_seconds }).await?;
         Ok(command)
     }
 
@@ -247,7 +267,8 @@ impl Engine {
     async fn adopt(&self, record: ClusterRecord) -> Result<Cluster, EngineError> {
         let contexts = self.0.store.contexts(&record.id).await?;
         let commands = self.0.store.open_commands(&record.id).await?;
-        let board = Arc::new(Board::new(contexts, commands));
+        let made_room = self.0.store.disconnected_contexts(&record.id).await?;
+        let board = Arc::new(Board::new(contexts, commands, made_room));
         let id = record.id.clone();
         let launcher = self.0.launcher.clone();
         let stop = self.0.stop.clone();

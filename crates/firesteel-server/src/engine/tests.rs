@@ -66,6 +66,9 @@ impl Launcher for FakeLauncher {
             limits: ResultLimits { rows_max: 1, table_bytes_max: 1, text_chars_max: 1 },
             spares: SpareCounts::default(),
             orphan_seconds: 1,
+            context_memory_mb: 0,
+            cancel_seconds_max: 1,
+            command_seconds_max: 0,
         })
     }
 
@@ -306,7 +309,7 @@ impl Bench {
     }
 
     async fn execute(&self, context: ContextId, source: &str) -> CommandId {
-        self.engine.execute(CLUSTER, &context.to_string(), PYTHON, source.into()).await.unwrap()
+        self.engine.execute(CLUSTER, &context.to_string(), PYTHON, source.into(), None).await.unwrap()
     }
 
     async fn cancel(&self, context: ContextId, command: CommandId) {
@@ -486,7 +489,7 @@ async fn what_was_asked_while_the_link_was_down_is_sent_once_and_in_order() {
     // What was asked meanwhile waits as a request too, and is passed over: the next thing sent is new.
     let last = bench.execute(context, "last").await;
     assert_eq!(bench.driver.executed(last).await, (7, "last".to_owned()));
-    bench.driver.say(DriverEvent::Cancelled { context, command: running }).await;
+    bench.driver.say(DriverEvent::Cancelled { context, command: running, lost: None }).await;
     assert_eq!(bench.over(context, running).await.status, CommandStatus::Cancelled);
 }
 
@@ -495,8 +498,14 @@ async fn a_long_queue_is_settled_whole() {
     const COMMANDS: usize = 5_000;
     let mut bench = Bench::running_with(Limits { queue_max: 2 * COMMANDS, ..Limits::default() }, false).await;
     let context = bench.context().await;
-    let new =
-        || NewCommand { id: CommandId::generate(), context, cluster: id(), language: PYTHON, source: "x".repeat(100) };
+    let new = || NewCommand {
+        id: CommandId::generate(),
+        context,
+        cluster: id(),
+        language: PYTHON,
+        source: "x".repeat(100),
+        timeout_seconds: None,
+    };
     futures_util::future::try_join_all((0..COMMANDS).map(|_| bench.store.insert_command(new()))).await.unwrap();
     bench.restart().await;
     bench.driver.accept().await;
@@ -536,7 +545,7 @@ async fn the_death_of_the_driver_is_told_to_all_it_takes_with_it() {
     }
     assert_eq!(bench.context_status(context).await, Some(ContextStatus::Error));
     bench.until(ClusterStatus::Error).await;
-    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "3".into()).await;
+    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "3".into(), None).await;
     assert!(matches!(refused, Err(EngineError::ClusterNotRunning { reason: Some(_), .. })), "{refused:?}");
     assert_eq!(bench.engine.find(CLUSTER).unwrap().board().open_commands(), 0);
 }
@@ -565,7 +574,7 @@ async fn a_driver_that_says_it_failed_is_believed_and_its_exit_adds_nothing() {
     bench.until(ClusterStatus::Error).await;
     bench.kill_child(Signal::SIGTERM);
     bench.driver.hang_up();
-    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "1".into()).await.unwrap_err();
+    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "1".into(), None).await.unwrap_err();
     assert!(refused.to_string().contains("exit status 52"), "{refused}");
 }
 
@@ -634,7 +643,7 @@ async fn a_context_that_the_driver_does_not_know_any_more_is_lost() {
         }
     };
     soon("the context to be lost", status).await;
-    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "1".into()).await;
+    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "1".into(), None).await;
     assert!(matches!(refused, Err(EngineError::ContextLost { .. })), "{refused:?}");
 }
 
@@ -664,7 +673,7 @@ async fn what_is_full_says_so() {
     bench.context().await;
 
     let (first, _) = (bench.execute(context, "1").await, bench.execute(context, "2").await);
-    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "3".into()).await;
+    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "3".into(), None).await;
     assert!(matches!(refused, Err(EngineError::QueueFull { limit: 2, .. })), "{refused:?}");
     bench.driver.finish(context, first, "1").await;
     bench.over(context, first).await;
@@ -679,7 +688,7 @@ async fn ids_that_do_not_exist_are_told_apart() {
     for unknown in ["nothing", "1"] {
         let refused = engine.create_context(unknown, PYTHON).await;
         assert!(matches!(refused, Err(EngineError::UnknownCluster(_))), "{refused:?}");
-        let refused = engine.execute(CLUSTER, unknown, PYTHON, "1".into()).await;
+        let refused = engine.execute(CLUSTER, unknown, PYTHON, "1".into(), None).await;
         assert!(matches!(refused, Err(EngineError::UnknownContext(_))), "{refused:?}");
         let refused = engine.destroy_context(CLUSTER, unknown).await;
         assert!(matches!(refused, Err(EngineError::UnknownContext(_))), "{refused:?}");
@@ -732,7 +741,7 @@ async fn a_queued_command_that_is_cancelled_is_shown_so_at_once() {
     let engine = bench.engine.clone();
     let asked = tokio::spawn(async move { engine.cancel(CLUSTER, &context.to_string(), &command.to_string()).await });
     bench.driver.heard(ToDriver::Cancel { context, command }).await;
-    bench.driver.say(DriverEvent::Cancelled { context, command }).await;
+    bench.driver.say(DriverEvent::Cancelled { context, command, lost: None }).await;
     soon("the cancel to end", asked).await.unwrap().unwrap();
     assert_eq!(bench.status(context, command).await, CommandStatus::Cancelled);
     // Asking again changes nothing, and is not passed on.
@@ -806,7 +815,9 @@ async fn callers_beside_each_other_are_served_in_the_order_of_their_numbers() {
     let engine = bench.engine.clone();
     let callers = (0..CALLERS).map(|n| {
         let engine = engine.clone();
-        tokio::spawn(async move { engine.execute(CLUSTER, &context.to_string(), PYTHON, n.to_string()).await.unwrap() })
+        tokio::spawn(async move {
+            engine.execute(CLUSTER, &context.to_string(), PYTHON, n.to_string(), None).await.unwrap()
+        })
     });
     let callers: Vec<_> = callers.collect();
     let mut ran = Vec::new();

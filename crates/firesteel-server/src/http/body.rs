@@ -95,6 +95,15 @@ impl Params {
         Ok(self.need("language")?.parse::<Language>()?)
     }
 
+    /// Returns a whole number that may be left out.
+    pub(crate) fn count(&self, name: &str) -> Result<Option<u64>, Failure> {
+        let Some(text) = self.text(name)?.map(str::trim).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let bad = |_| Failure::invalid(format!("`{name}` is `{}`; it must be a whole number", text.escape_debug()));
+        text.parse().map(Some).map_err(bad)
+    }
+
     fn text(&self, name: &str) -> Result<Option<&str>, Failure> {
         match self.0.get(name) {
             None => Ok(None),

@@ -62,6 +62,11 @@ impl Failure {
         Self::call(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
     }
 
+    /// A parameter that is there and is none.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::call(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
+    }
+
     /// Parameters that cannot be read.
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         Self::call(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", message)
@@ -137,9 +142,10 @@ impl From<EngineError> for Failure {
             EngineError::UnknownContext(_) | EngineError::UnknownCommand(_) => {
                 (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
             }
-            EngineError::TooManyClusters { .. } | EngineError::TooManyContexts(_) | EngineError::QueueFull { .. } => {
-                (StatusCode::BAD_REQUEST, "QUOTA_EXCEEDED")
-            }
+            EngineError::TooManyClusters { .. }
+            | EngineError::TooManyContexts(_)
+            | EngineError::QueueFull { .. }
+            | EngineError::QueueTooLarge { .. } => (StatusCode::BAD_REQUEST, "QUOTA_EXCEEDED"),
             EngineError::ContextLost { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
             EngineError::LanguageUnavailable(_) => (StatusCode::BAD_REQUEST, "FEATURE_DISABLED"),
             EngineError::Stopping => (StatusCode::INTERNAL_SERVER_ERROR, "TEMPORARILY_UNAVAILABLE"),

@@ -17,8 +17,10 @@
 #[macro_use]
 mod case;
 mod api;
+mod cancels;
 mod cells;
 mod cli;
+mod clients;
 mod commands;
 mod contexts;
 mod curl;
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<case::Case> {
     let shared = [
         // The slow ones first: the quick ones fill what is left of the time.
+        clients::cases(),
         sdk::cases(),
         scala::cases(),
         hostile::cases(),
@@ -83,6 +86,7 @@ fn cases() -> Vec<case::Case> {
         r::cases(),
         sql::cases(),
         contexts::cases(),
+        cancels::cases(),
         commands::cases(),
         curl_forms::cases(),
         strict::cases(),

@@ -1,11 +1,19 @@
-"""The thread that cancels a context's Spark jobs while an interrupted command winds up.
+"""The thread that ends what an interrupted command has started elsewhere: its Spark jobs and streaming
+queries, its processes, its threads.
 
-The driver cancels them too, but once, and a job that is only being planned is not there to be cancelled yet; and some calls of
-pyspark wait for their job again after the interrupt. So it is done again and again until the command has ended.
+A job that is only being planned is not there to be cancelled yet, and some calls of pyspark wait for their job again after the
+interrupt. So it is done again and again until the command has ended.
 """
 
+import signal
 import threading
 import time
+
+from . import processes
+from .interrupts import Stopped, raise_in
+
+# What speaks with Spark, beside what user code started.
+_OURS = ("py4j", "pyspark", "firesteel_python")
 
 AGAIN_SECONDS = 0.25
 SETTLE_SECONDS = 2.0
@@ -14,14 +22,24 @@ SETTLE_SECONDS = 2.0
 class Canceller:
     """Parked until rung for."""
 
-    def __init__(self, cancel_jobs):
+    def __init__(self, cancel_jobs, stop_streams):
         self._cancel_jobs = cancel_jobs
+        self._stop_streams = stop_streams
+        self._began = 0
+        self._began_at = 0.0
+        self._threads = frozenset()
         self._bell = threading.Lock()
         self._bell.acquire()
         self._rings = 0
         self._answered = 0
         self._command_ended = threading.Event()
         threading.Thread(target=self._serve, name="firesteel-cancel", daemon=True).start()
+
+    def command_starts(self):
+        """Notes what is there already: it is not the command's."""
+        self._began = processes.now()
+        self._began_at = time.time()
+        self._threads = frozenset(threading._active)
 
     def ring(self):
         """Starts cancelling. Called in a signal handler, so it waits for nothing."""
@@ -32,7 +50,7 @@ class Canceller:
             pass  # rung already
 
     def settle(self):
-        """Cancels once more and stops: a cancellation still under way would hit the next command's jobs."""
+        """Ends what is left and stops: a cancellation still under way would hit the next command's jobs."""
         self._command_ended.set()
         deadline = time.monotonic() + SETTLE_SECONDS
         while self._answered < self._rings and time.monotonic() < deadline:
@@ -43,8 +61,36 @@ class Canceller:
         while True:
             self._bell.acquire()
             rings = self._rings
+            processes.signal_since(self._began, signal.SIGINT)
             while not self._command_ended.is_set():
                 self._cancel_jobs()
+                self._stop_threads()
                 self._command_ended.wait(AGAIN_SECONDS)
             self._cancel_jobs()
+            self._stop_threads()
+            processes.signal_since(self._began, signal.SIGKILL)
+            self._stop_streams(self._began_at)
+            self._spare_pools()
             self._answered = rings
+
+    def _stop_threads(self):
+        # A thread hears of it at its next line of Python.
+        for number, thread in self._new_threads():
+            if _owner(thread) not in _OURS:
+                raise_in(number, Stopped)
+
+    def _spare_pools(self):
+        # A pool's thread that only waits for work would end at its next piece, and the pool not know of it.
+        for number, thread in self._new_threads():
+            if _owner(thread) == "concurrent":
+                raise_in(number, None)
+
+    def _new_threads(self):
+        return [(number, thread) for number, thread in list(threading._active.items()) if number not in self._threads]
+
+
+def _owner(thread):
+    """The package whose code a thread runs."""
+    target = getattr(thread, "_target", None)
+    module = getattr(target, "__module__", None) or type(thread).__module__
+    return str(module).partition(".")[0]

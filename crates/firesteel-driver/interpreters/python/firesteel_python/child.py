@@ -5,6 +5,7 @@ Nothing of the parent's may be reachable from user code afterwards, and the proc
 
 import os
 import random
+import resource
 import signal
 import sys
 import traceback
@@ -22,6 +23,7 @@ def live(request, parent, socket_path, warm):
     status = EXIT_LOST
     try:
         _detach(parent)
+        _bound_memory(request.pop("memory_bytes_max", None))
         _redirect(request.pop("output"))
         _reseed()
         from .interpreter import serve
@@ -40,6 +42,14 @@ def _detach(parent):
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     GATE.install()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, processes.PARENT_SIGNALS)
+
+
+def _bound_memory(most):
+    # Of data, not of addresses: libraries reserve far more of these than they use. Beyond it there is a `MemoryError`. What
+    # the parent's libraries have reserved before does not count.
+    if most is not None:
+        most += processes.data_bytes()
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _redirect(pipe):

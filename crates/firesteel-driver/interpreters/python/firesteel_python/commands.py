@@ -57,6 +57,8 @@ class Commands:
         self._count += 1
         self._display.begin()
         GATE.begin()
+        if self._spark is not None:
+            self._spark.command_starts()
         outcome, error = GATE.run(self._run, source, f"<command-{self._count}>")
         if error is not None:
             outcome = self._explain(error)
@@ -106,8 +108,10 @@ class Commands:
             return self._loop.run_until_complete(task)
         except KeyboardInterrupt:
             # Left alone, the task would go on with the next command that waits for something.
+            loop, self._loop = self._loop, None  # given up with a task that catches its cancellation
             if task.cancel():
-                self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+                loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+            self._loop = loop
             raise
 
     def _echo(self, value):

@@ -20,7 +20,7 @@ from py4j.clientserver import (
 )
 from py4j.java_gateway import java_import
 
-from .interrupts import GATE, in_main_thread
+from .interrupts import GATE, Stopped, in_main_thread
 
 SETTLE_SECONDS = 3.0
 READ_BYTES = 1 << 18
@@ -88,7 +88,7 @@ class Client(JavaClient):
             GATE.held = depth + 1
             self._settle(interrupted.connection)
             GATE.owed = False
-            raise KeyboardInterrupt from None
+            raise interrupted.error from None
         finally:
             GATE.held = depth
         GATE.pay()
@@ -128,9 +128,9 @@ class Connection(ClientServerConnection):
     def send_command(self, command):
         try:
             return super().send_command(command)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped) as error:
             # Under another name, because py4j logs a KeyboardInterrupt to the user's standard error.
-            raise _Interrupted(self) from None
+            raise _Interrupted(self, error) from None
 
 
 class AnswerStream:
@@ -193,6 +193,7 @@ class AnswerStream:
 
 
 class _Interrupted(BaseException):
-    def __init__(self, connection):
+    def __init__(self, connection, error):
         super().__init__()
         self.connection = connection
+        self.error = error

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from . import subprocesses
 from .frames import keep_high
 from .interrupts import GATE
 
@@ -61,7 +62,7 @@ class Output:
             before=self._before_fork, after_in_parent=self._lock.release, after_in_child=self._lock.release
         )
         _flush_before(subprocess.Popen, "_execute_child", self.flush)
-        _flush_before(os, "system", self.flush)
+        os.system = subprocesses.system
         self._flusher.start()
 
     def command_starts(self):

@@ -3,11 +3,14 @@
 import ctypes
 import os
 import signal
+import time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 PARENT_SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,6 +69,38 @@ def signal_tree(root, number):
     # Found first: the children of a process that has ended are nobody's.
     for pid in _tree(root):
         _kill(pid, number)
+
+
+def data_bytes():
+    """What this process has reserved for data."""
+    with open("/proc/self/status") as status:
+        found = [int(line.split()[1]) << 10 for line in status if line.startswith("VmData:")]
+    return found[0]
+
+
+def now():
+    """The time in the unit that the kernel notes the start of a process in."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
+
+
+def signal_since(began, number):
+    """Signals every process of this one's session, but itself, that was started at `began` or later."""
+    own, session = os.getpid(), os.getsid(0)
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != own:
+            found = _session_and_start(name)
+            if found is not None and found[0] == session and found[1] >= began:
+                _kill(int(name), number)
+
+
+def _session_and_start(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            # Behind the name, which may hold anything, come the fields from the third on.
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None  # it ended while we looked
+    return int(fields[3]), int(fields[19])
 
 
 def children_of(pid):

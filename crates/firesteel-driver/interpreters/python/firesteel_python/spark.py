@@ -34,7 +34,7 @@ class Spark:
         jsc = self._entry.jsc()
         conf = SparkConf(_jvm=self._gateway.jvm, _jconf=jsc.getConf())
         self._sc = SparkContext(gateway=self._gateway, jsc=jsc, conf=conf)
-        self._group = None
+        self._context = self._group = None
         self._users_group = None
         self._session = None
         self._canceller = None
@@ -51,11 +51,12 @@ class Spark:
 
     def bind(self, context):
         """Takes the context's session; returns the names user code knows it by."""
+        self._context = context
         self._group = f"firesteel-{context}"
         self._session = self._wrap(self._entry.session(context))
         self._gateway.client.on_connect = self._enter
         self._enter()
-        self._canceller = Canceller(self._cancel_jobs)
+        self._canceller = Canceller(self._cancel_jobs, self._stop_streams)
         GATE.on_ask = self._canceller.ring
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -82,6 +83,11 @@ class Spark:
         except Exception:
             return False
         return "cancelled" in text and re.search(rf"\b{self._group}\b", text) is not None
+
+    def command_starts(self):
+        """What is started from now on ends with the command if that is cancelled."""
+        if self._canceller is not None:
+            self._canceller.command_starts()
 
     def settle(self):
         """Called when an interrupted command has ended: its Spark jobs are cancelled when this returns."""
@@ -110,6 +116,12 @@ class Spark:
                 self._sc._jsc.cancelJobGroup(self._users_group)
         except Exception:
             pass  # the gateway is gone; the driver cancels through the JVM as well
+
+    def _stop_streams(self, since):
+        try:
+            self._entry.stopStreams(self._context, int(since * 1000))
+        except Exception:
+            pass  # the gateway is gone, and what ends with it
 
     def _watch_job_groups(self):
         # Jobs in a group of the user's own must stop with the command too.

@@ -1,4 +1,4 @@
-"""Runs other programs for magics: output straight into the interpreter's own, and nothing left after an interrupt."""
+"""Runs other programs for magics and `os.system`: output straight into the interpreter's own, and nothing left after an interrupt."""
 
 import os
 import signal
@@ -68,6 +68,12 @@ class _Listener(threading.Thread):
 
     def tail(self):
         return self._tail.decode("utf-8", "replace").strip()
+
+
+def system(command):
+    """`os.system`. The C library's own is deaf to interrupts while it waits."""
+    status = run(os.fspath(command), shell=True)
+    return -status if status < 0 else status << 8
 
 
 def _end(process):

@@ -29,6 +29,9 @@ object Compiled {
 }
 
 final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoCharsMax: Int) {
+  /** Whose its classes are: see `Owners`. */
+  val owner: Int = Owners.newNumber()
+
   private val settings = new Settings(message => Log.warn(s"scala compiler: $message"))
   // The compiler only counts deprecations and says how to see them at a prompt that is not there, so it is told not to.
   settings.processArguments(
@@ -39,7 +42,7 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
   private val intp = new Interpreting
 
   private final class Interpreting extends IMain(settings, Some(lines.libraries), settings, reporter) {
-    private lazy val loader = new CheckedLoader(replOutput.dir, lines.libraries)
+    private lazy val loader = new CheckedLoader(replOutput.dir, lines.libraries, owner)
     override def classLoader: AbstractFileClassLoader = loader
     override def resetClassLoader(): Unit = ()
   }
@@ -111,10 +114,11 @@ object Repl {
 
 /** Defines the compiled classes with the checks that make their loops cancellable. Whoever holds one of the classes holds this
   * loader, so it must not hold the compiler. */
-private final class CheckedLoader(root: AbstractFile, parent: ClassLoader) extends AbstractFileClassLoader(root, parent) {
+private final class CheckedLoader(root: AbstractFile, parent: ClassLoader, val owner: Int)
+    extends AbstractFileClassLoader(root, parent) with OwnedLoader {
   override def classBytes(name: String): Array[Byte] = {
     val bytes = super.classBytes(name)
-    if (bytes.length == 0) bytes else LoopChecks.instrument(bytes)
+    if (bytes.length == 0) bytes else LoopChecks.instrument(bytes, owner)
   }
 }
 

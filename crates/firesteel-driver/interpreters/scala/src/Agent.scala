@@ -93,7 +93,7 @@ object Halt {
 }
 
 /** Everything that lives as long as Spark does. */
-final class Engines(launch: Launch) {
+final class Engines(launch: Launch, streams: (String, Int) => Unit) {
   private val jars = launch.jars.map(jar => new File(jar))
   val classes = new ReplClasses(new Libraries(jars.map(_.toURI.toURL), classOf[Engines].getClassLoader))
   @volatile private var started: Sessions = _
@@ -114,7 +114,7 @@ final class Engines(launch: Launch) {
     conf.setIfMissing("spark.task.reaper.enabled", "true")
     conf.setIfMissing("spark.task.reaper.killTimeout", "20s")
     val context = new SparkContext(conf)
-    started = new Sessions(SparkSession.builder().getOrCreate())
+    started = new Sessions(SparkSession.builder().getOrCreate(), streams)
     jars.foreach(jar => context.addJar(jar.getPath))
     Output.install()
   }
@@ -129,7 +129,7 @@ final class Engines(launch: Launch) {
 final class Control(launch: Launch) {
   private val connection = Connection.open(launch.socket, "jvm", launch.key)
   private val limits = connection.limits
-  private val engines = new Engines(launch)
+  private val engines = new Engines(launch, (context, active) => connection.send("type" -> "streams", "context" -> context, "active" -> active))
   private val cancels = new Cancels(() => engines.spark)
   private val interpreters = new ConcurrentHashMap[String, Interpreter]
   private lazy val gateways = new Gateways(engines.sessions)

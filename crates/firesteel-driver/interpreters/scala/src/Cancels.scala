@@ -18,6 +18,7 @@ final class Cancels(spark: () => SparkContext) {
   def cancel(context: String, interpreter: Interpreter, command: String): Unit = {
     val turn = interpreter.turn
     if (turn != null && (command == null || turn.command == command) && turn.beginCancel()) {
+      turn.programs = Programs.since(turn.begunMs)
       LoopChecks.arm()
       repeat(turn, Sessions.group(context), Cancels.FirstDelayMs)
     }

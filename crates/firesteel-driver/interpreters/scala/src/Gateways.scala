@@ -50,6 +50,9 @@ final class EntryPoint(sessions: Sessions) {
 
   def session(context: String): SparkSession = sessions.of(context)
 
+  /** A command was cancelled: what it has started ends with it. */
+  def stopStreams(context: String, sinceMs: Long): Unit = sessions.stopStreams(context, sinceMs)
+
   /** A DataFrame as the `results` object of a table, UTF-8. */
   def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] = Table.encode(data, rowsMax, bytesMax)
 }

@@ -11,6 +11,9 @@ import scala.util.control.NonFatal
 
 /** What a language adds: the interpreter itself. Both calls come from the interpreter's one runner thread. */
 trait Engine {
+  /** The number that its code's classes carry: see `Owners`. */
+  def owner: Int
+
   def bind(context: String): Unit
 
   /** Runs the code of one command. Whatever it throws is an answer too: see `Failures`. */
@@ -28,6 +31,7 @@ final class Interpreter(
   private val orders = new LinkedBlockingQueue[Message]
   private val runner = new Thread(null, () => runLoop(), s"firesteel-$id", Interpreter.StackBytes)
   @volatile private var current: Turn = _
+  @volatile private var last: Turn = _
   @volatile private var context: String = _
   @volatile private var ended = false
 
@@ -38,6 +42,11 @@ final class Interpreter(
   def isRunning: Boolean = current != null
   def boundTo: String = context
 
+  /** The command that runs, or else the one that ran last. */
+  def lastTurn: Turn = last
+  def hasEnded: Boolean = ended
+  def isRunner(thread: Thread): Boolean = thread eq runner
+
   /** Asked by the checks in user code. */
   def mustStop: Boolean = {
     val turn = current
@@ -45,6 +54,7 @@ final class Interpreter(
   }
 
   def start(): Unit = {
+    Owners.register(engine.owner, this)
     val reader = new Thread(() => readLoop(), s"firesteel-reader-$id")
     Seq(runner, reader).foreach { thread =>
       thread.setDaemon(true)
@@ -78,9 +88,9 @@ final class Interpreter(
   }
 
   private def runLoop(): Unit = {
-    Output.enter(this)
-    Console.withOut(stream) {
-      Console.withErr(stream) {
+    Owners.enter(this)
+    Console.withOut(Output.routed) {
+      Console.withErr(Output.routed) {
         var order = takeOrder()
         while (order ne Interpreter.End) {
           handle(order)
@@ -88,6 +98,7 @@ final class Interpreter(
         }
       }
     }
+    Owners.forget(engine.owner)
     try engine.close()
     catch { case NonFatal(failed) => Log.warn(s"interpreter $id did not close cleanly", failed) }
     engine = null // a pool's thread that began here may refer to this interpreter for ever, but not to its compiler
@@ -117,13 +128,15 @@ final class Interpreter(
 
   private def execute(turn: Turn): Unit = {
     current = turn
+    last = turn
+    Owners.begin(turn)
     val outcome =
       try {
         prepare(turn)
         engine.run(turn)
       } catch { case thrown: Throwable => answer(turn, thrown) }
     turn.end()
-    if (turn.cancelAsked) stopJobs()
+    if (turn.cancelAsked) stopWhatItStarted(turn)
     current = null
     Thread.interrupted()
     finish(turn, outcome)
@@ -138,8 +151,13 @@ final class Interpreter(
 
   /** An interrupt ends the wait for a job, not the job, and one that was submitted after the last cancel of the group is still there. The
     * next command's jobs come behind this in Spark's queue of events. */
-  private def stopJobs(): Unit =
-    if (!sessions.spark.isStopped) sessions.spark.cancelJobGroup(Sessions.group(context))
+  private def stopWhatItStarted(turn: Turn): Unit = {
+    Option(turn.programs).foreach(_.endOrphans())
+    if (!sessions.spark.isStopped) {
+      sessions.spark.cancelJobGroup(Sessions.group(context))
+      sessions.stopStreams(context, turn.begunMs)
+    }
+  }
 
   private def answer(turn: Turn, thrown: Throwable): Outcome =
     if (turn.cancelAsked) Outcome.Cancelled

@@ -18,7 +18,7 @@ object LoopChecks {
   private val cancels = new AtomicInteger
 
   /** Called from user code. Stops a thread of a command that is being cancelled, and a local task that was killed. */
-  def check(): Unit = if (armed) stopIfAsked()
+  def check(owner: Int): Unit = if (armed) stopIfAsked(owner)
 
   /** Checks look closely from now on, until as many calls of `disarm`. */
   def arm(): Unit = { cancels.incrementAndGet(); armed = true }
@@ -28,27 +28,27 @@ object LoopChecks {
     if (cancels.get > 0) armed = true // a cancel that began in between
   }
 
-  private def stopIfAsked(): Unit = {
-    val interpreter = Output.interpreter
-    if (interpreter != null && interpreter.mustStop) throw Turn.Stopped
+  private def stopIfAsked(owner: Int): Unit = {
+    if (Owners.mustStop(owner)) throw Turn.Stopped
     val task = TaskContext.get()
     if (task != null && task.isInterrupted()) throw new TaskKilledException("the command was cancelled")
   }
 
-  def instrument(bytes: Array[Byte]): Array[Byte] = {
+  /** Puts the checks into a class of this owner. */
+  def instrument(bytes: Array[Byte], owner: Int): Array[Byte] = {
     val writer = new ClassWriter(ClassWriter.COMPUTE_MAXS)
-    new ClassReader(bytes).accept(new CheckingClass(writer), 0)
+    new ClassReader(bytes).accept(new CheckingClass(writer, owner), 0)
     writer.toByteArray
   }
 
-  private final class CheckingClass(next: ClassVisitor) extends ClassVisitor(Opcodes.ASM9, next) {
+  private final class CheckingClass(next: ClassVisitor, owner: Int) extends ClassVisitor(Opcodes.ASM9, next) {
     override def visitMethod(
         access: Int, name: String, descriptor: String, signature: String, exceptions: Array[String]): MethodVisitor =
-      new CheckingMethod(super.visitMethod(access, name, descriptor, signature, exceptions))
+      new CheckingMethod(super.visitMethod(access, name, descriptor, signature, exceptions), owner)
   }
 
-  /** No frame changes by a call without arguments and result, so none has to be computed. */
-  private final class CheckingMethod(next: MethodVisitor) extends MethodVisitor(Opcodes.ASM9, next) {
+  /** No frame changes by a call whose argument is pushed right before it and that has no result, so none has to be computed. */
+  private final class CheckingMethod(next: MethodVisitor, owner: Int) extends MethodVisitor(Opcodes.ASM9, next) {
     private val passed = mutable.Set.empty[Label]
 
     override def visitCode(): Unit = { super.visitCode(); callCheck() }
@@ -70,7 +70,9 @@ object LoopChecks {
       super.visitLookupSwitchInsn(default, keys, labels)
     }
 
-    private def callCheck(): Unit =
-      super.visitMethodInsn(Opcodes.INVOKESTATIC, "firesteel/LoopChecks", "check", "()V", false)
+    private def callCheck(): Unit = {
+      super.visitLdcInsn(Integer.valueOf(owner))
+      super.visitMethodInsn(Opcodes.INVOKESTATIC, "firesteel/LoopChecks", "check", "(I)V", false)
+    }
   }
 }

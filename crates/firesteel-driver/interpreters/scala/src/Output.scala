@@ -85,17 +85,13 @@ final class Printed(lock: Connection) {
 
 /** The streams that stand in for `System.out` and `System.err`. */
 object Output {
-  private val owner = new InheritableThreadLocal[Interpreter]
-
-  /** Marks the calling thread, and every thread it starts, as belonging to an interpreter. */
-  def enter(interpreter: Interpreter): Unit = owner.set(interpreter)
-
-  /** The interpreter the calling thread belongs to, or null. */
-  def interpreter: Interpreter = owner.get
+  /** What is `System.out` from `install` on, whatever user code sets. */
+  @volatile var routed: PrintStream = System.out
 
   /** Called once, after Spark has set up its logging: a log line written on a user's thread must go to the log. */
   def install(): Unit = {
-    System.setOut(new RoutedStream(System.out))
+    routed = new RoutedStream(System.out)
+    System.setOut(routed)
     System.setErr(new RoutedStream(System.err))
     System.setIn(InputStream.nullInputStream())
   }
@@ -112,7 +108,7 @@ object Output {
     * that waits for its reader holds no lock that another needs. */
   private final class RoutedStream(log: PrintStream) extends PrintStream(log, true) {
     private def to: PrintStream = {
-      val interpreter = owner.get
+      val interpreter = Owners.current
       if (interpreter == null) log else interpreter.stream
     }
 

@@ -23,6 +23,8 @@ object ScalaInterpreter {
 }
 
 final class ScalaInterpreter private (repl: Repl, notebook: Notebook) extends Engine {
+  def owner: Int = repl.owner
+
   def bind(context: String): Unit = notebook.bind(context)
 
   def run(turn: Turn): Outcome =

@@ -4,6 +4,7 @@ package firesteel
 
 import java.util.concurrent.{ConcurrentHashMap, ExecutorService, Executors}
 
+import scala.jdk.CollectionConverters._
 import scala.util.control.NonFatal
 
 import org.apache.spark.SparkContext
@@ -14,8 +15,11 @@ object Sessions {
   def group(context: String): String = s"firesteel-$context"
 }
 
-final class Sessions(val root: SparkSession) {
+/** `streams` is told how many streaming queries a context has, when that changes. */
+final class Sessions(val root: SparkSession, streams: (String, Int) => Unit) {
   private val sessions = new ConcurrentHashMap[String, SparkSession]
+  private val queries = new Streams(() => sessions.asScala.toMap, streams)
+  root.sparkContext.addSparkListener(queries)
   private val maker: ExecutorService = Executors.newSingleThreadExecutor { (task: Runnable) =>
     val thread = new Thread(task, "firesteel-sessions")
     thread.setDaemon(true)
@@ -28,15 +32,16 @@ final class Sessions(val root: SparkSession) {
 
   def of(context: String): SparkSession = sessions.computeIfAbsent(context, _ => take())
 
+  /** Stops the streaming queries that a context has started since then. */
+  def stopStreams(context: String, sinceMs: Long): Unit = queries.stop(of(context), sinceMs)
+
   /** Forgets a context: its queries and jobs end, its session is left to the garbage collector. Closing or stopping the session would stop
     * the SparkContext they all share. */
   def close(context: String): Unit = {
     val session = sessions.remove(context)
     if (session != null) {
-      session.streams.active.foreach { query =>
-        try query.stop()
-        catch { case NonFatal(failed) => Log.warn(s"a streaming query of context $context did not stop: $failed") }
-      }
+      queries.stop(session, 0)
+      queries.forget(context)
     }
     if (!spark.isStopped) spark.cancelJobGroup(Sessions.group(context))
   }

@@ -4,7 +4,7 @@ package firesteel
 
 object Train {
   def run(launch: Launch): Unit = {
-    val engines = new Engines(launch)
+    val engines = new Engines(launch, (_, _) => ())
     engines.startSpark()
     val limits = Limits.Default
     val scala = engines.scalaInterpreter(limits)

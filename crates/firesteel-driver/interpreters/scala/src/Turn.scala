@@ -13,6 +13,12 @@ final class Turn(val command: String, val source: String, thread: Thread) {
   private var over = false
   @volatile private var asked = false
 
+  /** When it began, in Unix milliseconds. */
+  val begunMs: Long = System.currentTimeMillis
+
+  /** What ran for it when its cancel began, or null. */
+  @volatile var programs: Programs = _
+
   def cancelAsked: Boolean = asked
 
   /** Whether code of this turn should stop at its next check. */

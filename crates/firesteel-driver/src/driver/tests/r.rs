@@ -104,7 +104,7 @@ async fn code_that_does_not_stop_is_killed() {
     server.started(context, command).await;
     wait("it is deaf", || bench.spec.folder.join("deaf").exists().then_some(())).await;
     server.cancel(context, command).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+    assert!(server.killed(context, command).await.contains("so its process was killed"));
     assert_eq!(server.run(context, R, "echo 1").await, "1");
     bench.stop(server).await;
 }
@@ -131,7 +131,7 @@ async fn a_cancel_reaches_the_query() {
     server.started(context, command).await;
     wait("the query runs", || (bench.count("jvm", "open") > 2).then_some(())).await;
     server.cancel(context, command).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command, lost: None });
     assert_eq!(server.run(context, SQL, "echo 1").await, "1");
     assert_eq!(server.run(context, R, "query echo 2").await, "text: 2");
     bench.stop(server).await;
@@ -144,7 +144,7 @@ async fn a_query_that_does_not_stop_is_left_behind() {
     let command = server.execute(context, R, "query deaf-thread").await;
     server.started(context, command).await;
     server.cancel(context, command).await;
-    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command });
+    assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command, lost: None });
     assert_eq!(server.run(context, SQL, "echo 1").await, "1");
     assert_eq!(server.run(context, R, "query echo 2").await, "text: 2");
     bench.stop(server).await;

@@ -12,13 +12,15 @@ use crate::http::strict::Strict;
 
 /// `POST /api/1.2/commands/execute`
 ///
-/// The text of the command is taken as it is, to the last blank; an empty one is a command that does nothing.
+/// The text of the command is taken as it is, to the last blank; an empty one is a command that does nothing. `timeoutSeconds` is an
+/// extension: how long it may run.
 pub(crate) async fn execute(State(app): State<AppState>, _user: User, mut ask: Params) -> Answer<CommandRef> {
     let (context, cluster) = (ask.need("contextId")?.to_owned(), ask.need("clusterId")?.to_owned());
     let language = ask.language()?;
+    let timeout = ask.count("timeoutSeconds")?;
     let source = ask.take("command")?;
     let engine = app.engine.clone();
-    let id = change(&app, async move { engine.execute(&cluster, &context, language, source).await }).await?;
+    let id = change(&app, async move { engine.execute(&cluster, &context, language, source, timeout).await }).await?;
     Ok(Json(CommandRef { id }))
 }
 
