@@ -25,6 +25,12 @@ pub struct DriverSpec {
     /// The program that starts an R interpreter, and its arguments. `None` where there is no R.
     #[serde(default)]
     pub r: Option<CommandSpec>,
+    /// The executors, where Spark does not run inside the driver.
+    #[serde(default)]
+    pub executors: Option<ExecutorsSpec>,
+    /// The file that the JVM's program reads Spark's configuration from, where it does: `spark-submit`. Written before it starts.
+    #[serde(default)]
+    pub properties: Option<PathBuf>,
     /// Spark's configuration.
     pub conf: BTreeMap<String, String>,
     /// What `DATABRICKS_RUNTIME_VERSION` says.
@@ -44,8 +50,30 @@ pub struct DriverSpec {
     pub command_seconds_max: u64,
 }
 
+/// The executors of a cluster whose Spark does not run inside the driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutorsSpec {
+    /// How many there are to be when the cluster is ready.
+    pub count: u32,
+    /// With dynamic allocation, how many there may come to be. Without it, their number is fixed until a resize.
+    pub max: Option<u32>,
+    /// The Workers that they run on, where these are the driver's own. An existing engine has Workers of its own.
+    pub workers: Option<WorkersSpec>,
+}
+
+/// A standalone Master and Workers that the driver starts on its machine. Each Worker has one executor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkersSpec {
+    /// The program that starts a Master or a Worker, and its arguments.
+    pub command: CommandSpec,
+    /// How many tasks a Worker runs at once.
+    pub cores: u32,
+    /// The memory of a Worker's executor, in MiB.
+    pub memory_mb: u32,
+}
+
 /// A child process: an argument vector, never a shell's line.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandSpec {
     /// The program.
     pub program: PathBuf,

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-VERSION = 1
+VERSION = 2
 
 
 class Stop(Exception):

@@ -10,6 +10,8 @@ use firesteel_driver::spec::SpareCounts;
 use firesteel_model::Limits;
 use serde::Deserialize;
 
+use crate::backends::{Backend, Backends, BadBackend};
+
 /// The name of the file in the data folder.
 pub(crate) const FILE: &str = "firesteel.toml";
 
@@ -34,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// Spare interpreters.
     pub(crate) spares: SpareCounts,
+    /// Where executors run, by name.
+    pub(crate) backends: BTreeMap<String, Backend>,
+    /// The backend of clusters that name none.
+    pub(crate) default_backend: Option<String>,
     /// Spark's configuration, over ours.
     pub(crate) spark_conf: BTreeMap<String, String>,
     /// How long a driver waits for a server that went away.
@@ -77,6 +83,14 @@ pub(crate) enum ConfigError {
         /// Why.
         source: firesteel_model::limits::BadLimit,
     },
+    /// A backend is not one.
+    #[error("`{}`: {source}", path.display())]
+    Backend {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BadBackend,
+    },
     /// The listen address is not one.
     #[error("`{0}` is not HOST:PORT, such as 127.0.0.1:8443")]
     Listen(String),
@@ -93,8 +107,14 @@ impl Config {
         };
         let parsed: Result<Self, _> = toml::from_str(&text);
         let config = parsed.map_err(|source| ConfigError::Parse { path: path.clone(), source: Box::new(source) })?;
-        config.limits.check().map_err(|source| ConfigError::Limit { path, source })?;
+        config.limits.check().map_err(|source| ConfigError::Limit { path: path.clone(), source })?;
+        config.backends().map_err(|source| ConfigError::Backend { path, source })?;
         Ok(config)
+    }
+
+    /// The backends, checked.
+    pub(crate) fn backends(&self) -> Result<Backends, BadBackend> {
+        Backends::new(self.backends.clone(), self.default_backend.clone())
     }
 }
 

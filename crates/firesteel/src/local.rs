@@ -15,6 +15,7 @@ use firesteel_server::engine::launch::{Launcher, write_spec};
 use firesteel_store::ClusterRecord;
 use tokio::process::Child;
 
+use crate::backends::{Backends, Place, Prepared};
 use crate::node_types::{Machine, Share};
 use crate::runtime::RuntimeName;
 
@@ -37,6 +38,8 @@ pub(crate) struct Local {
     pub(crate) python: CommandSpec,
     /// The command that starts an R interpreter, where there is R.
     pub(crate) r: Option<CommandSpec>,
+    /// Where executors run.
+    pub(crate) backends: Backends,
     /// The bounds of results.
     pub(crate) limits: Limits,
     /// Spare interpreters.
@@ -57,12 +60,14 @@ impl Launcher for Local {
             let env = env.clone().into_iter().chain(command.env).collect(); // ours last
             CommandSpec { env, ..command }
         };
-        Ok(DriverSpec {
+        let mut spec = DriverSpec {
             cluster: cluster.id.clone(),
             sockets: sockets_folder(&folder),
             jvm: with_env(self.jvm(&cluster.settings)?),
             python: with_env(self.python.clone()),
             r: self.r.clone().map(with_env),
+            executors: None,
+            properties: None,
             conf: self.conf(cluster, &folder),
             runtime_version: runtime_version.to_owned(),
             limits: ResultLimits {
@@ -76,7 +81,11 @@ impl Launcher for Local {
             cancel_seconds_max: self.limits.cancel_seconds_max,
             command_seconds_max: self.limits.command_seconds_max,
             folder,
-        })
+        };
+        let prepared = Prepared { runtime: &self.runtime, jar: &self.jar, archive: self.archive.as_deref() };
+        let place = Place { settings: &cluster.settings, machine: self.machine, prepared };
+        self.backends.find(cluster.settings.backend.as_deref())?.place(place, &mut spec)?;
+        Ok(spec)
     }
 
     fn check(&self, settings: &ClusterSettings) -> Result<(), String> {
@@ -88,10 +97,7 @@ impl Launcher for Local {
         for node in [&settings.node_type_id, &settings.driver_node_type_id] {
             self.machine.share(node.as_deref())?;
         }
-        match settings.backend.as_deref() {
-            None | Some("local") => Ok(()),
-            Some(other) => Err(format!("backend `{}` is not configured", other.chars().take(80).collect::<String>())),
-        }
+        self.backends.find(settings.backend.as_deref())?.can_have(settings)
     }
 
     fn spark_versions(&self) -> SparkVersions {
@@ -146,10 +152,7 @@ impl Local {
     fn conf(&self, cluster: &ClusterRecord, folder: &Path) -> BTreeMap<String, String> {
         let work = folder.join("work");
         let text = |path: &Path| path.display().to_string();
-        // One that was named is known: it was looked at when the cluster was made.
-        let share = cluster.settings.driver_node().and_then(|node| self.machine.share(Some(node)).ok());
         let ours = [
-            ("spark.master", share.map_or("local[*]".to_owned(), |share| format!("local[{}]", share.cores))),
             ("spark.app.name", format!("firesteel {}", cluster.settings.cluster_name)),
             ("spark.driver.host", "127.0.0.1".to_owned()),
             ("spark.driver.bindAddress", "127.0.0.1".to_owned()),

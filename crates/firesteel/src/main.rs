@@ -2,6 +2,7 @@
 //!
 //! `main` parses, starts logging, calls one function and turns its result into an exit status.
 
+mod backends;
 mod client;
 mod config;
 mod local;

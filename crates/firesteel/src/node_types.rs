@@ -26,7 +26,12 @@ pub(crate) struct Share {
 impl Share {
     /// The heap of a driver on such a node, as `-Xmx` takes it.
     pub(crate) fn heap(self) -> String {
-        format!("{}m", self.memory_mb * HEAP_PERCENT / 100)
+        format!("{}m", self.heap_mb())
+    }
+
+    /// The heap of a driver or an executor on such a node, in MiB.
+    pub(crate) fn heap_mb(self) -> u64 {
+        self.memory_mb * HEAP_PERCENT / 100
     }
 
     fn name(self) -> String {
@@ -59,6 +64,11 @@ impl Machine {
             let name: String = name.chars().take(80).collect();
             format!("node type `{name}` is not supported; there are: {}", names.join(", "))
         })
+    }
+
+    /// One of so many equal parts, of a core at least.
+    pub(crate) fn part(self, parts: u64) -> Share {
+        Share { cores: (self.cores / parts).max(1), memory_mb: self.memory_mb / parts }
     }
 
     /// The shares as 2.x shows them.

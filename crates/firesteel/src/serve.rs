@@ -197,6 +197,7 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
         runtime,
         jar,
         archive,
+        backends: config.backends()?,
         limits: config.limits.clone(),
         spares: config.spares,
         spark_conf: config.spark_conf.clone(),

@@ -1,4 +1,4 @@
-//! The JVM and the Python parent: started together, watched, and ended.
+//! The JVM and the Python parent: started together, watched, and ended. The other children are started here too.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,6 +17,7 @@ use crate::driver::Driver;
 use crate::driver::endings::{self, JvmEnd, LOG_LINES};
 use crate::driver::environment;
 use crate::driver::interpreters::{Expected, Promise};
+use crate::driver::nodes::NodeId;
 use crate::process;
 use crate::protocol::interpreters::{FromJvm, FromPythonParent, Launch, ToJvm, ToPythonParent};
 use crate::protocol::link::DriverEvent;
@@ -42,13 +43,17 @@ const RESTARTS_WINDOW: Duration = Duration::from_secs(60);
 pub(crate) enum Child {
     Jvm,
     Python,
+    Node(NodeId),
 }
 
 impl Child {
-    fn log(self) -> &'static str {
+    /// The name of its log in the cluster's folder.
+    pub(super) fn log(self) -> String {
         match self {
-            Self::Jvm => "spark.log",
-            Self::Python => "python.log",
+            Self::Jvm => "spark.log".to_owned(),
+            Self::Python => "python.log".to_owned(),
+            Self::Node(NodeId::Master) => "master.log".to_owned(),
+            Self::Node(NodeId::Worker(number)) => format!("worker-{number}.log"),
         }
     }
 }
@@ -78,7 +83,7 @@ pub(crate) struct Process {
     /// When it is killed, and why, unless it says what is expected of it before.
     pub(super) doom: Option<(Instant, String)>,
     /// Why it was killed.
-    killed_because: Option<String>,
+    pub(super) killed_because: Option<String>,
     /// Keeps its standard input open; dropping it is the order to end.
     hold: oneshot::Sender<()>,
     watch: JoinHandle<()>,
@@ -87,14 +92,24 @@ pub(crate) struct Process {
 impl Driver {
     pub(super) fn start_children(&mut self) {
         self.children.memory_kills = endings::memory_kills();
-        match self.start(Child::Jvm) {
+        if self.needs_master() {
+            self.start_nodes();
+        } else {
+            self.start_jvm();
+        }
+        if self.ending.is_none() {
+            self.start_python();
+        }
+    }
+
+    pub(super) fn start_jvm(&mut self) {
+        match self.start(Child::Jvm, Promise::Jvm) {
             Ok(process) => self.children.jvm = Some(process),
             Err(error) => {
                 let reason = format!("Spark's JVM cannot be started: {error}");
-                return self.fail(TerminationCode::SparkStartupFailure, reason);
+                self.fail(TerminationCode::SparkStartupFailure, reason);
             }
         }
-        self.start_python();
     }
 
     fn start_python(&mut self) {
@@ -105,17 +120,17 @@ impl Driver {
             return self.python_cannot_be_had(format!("the Python parent keeps ending; its last lines:\n{log}"));
         }
         self.children.python_starts.push(now);
-        match self.start(Child::Python) {
+        match self.start(Child::Python, Promise::Python) {
             Ok(process) => self.children.python = Some(process),
             Err(error) => self.python_cannot_be_had(format!("Python cannot be started: {error}")),
         }
     }
 
-    /// Starts one child, tells it its socket and key over its standard input, and watches it.
-    fn start(&mut self, child: Child) -> io::Result<Process> {
-        let (command, conf, promise): (&CommandSpec, _, _) = match child {
-            Child::Jvm => (&self.spec.jvm, self.spec.conf.clone(), Promise::Jvm),
-            Child::Python => (&self.spec.python, BTreeMap::new(), Promise::Python),
+    /// Starts the JVM or the Python parent, whose first line has the same form.
+    fn start(&mut self, child: Child, promise: Promise) -> io::Result<Process> {
+        let (command, conf): (&CommandSpec, _) = match promise {
+            Promise::Jvm => (&self.spec.jvm, self.conf()?),
+            _ => (&self.spec.python, BTreeMap::new()),
         };
         let mut command = environment::within(&self.spec, command);
         if child == Child::Python {
@@ -131,16 +146,29 @@ impl Driver {
             conf,
             repl_dir,
         })?;
+        self.start_child(child, &command, &line, key, promise)
+    }
+
+    /// Starts one child, tells it its socket and key over its standard input, and watches it.
+    pub(super) fn start_child(
+        &mut self,
+        child: Child,
+        command: &CommandSpec,
+        line: &str,
+        key: String,
+        promise: Promise,
+    ) -> io::Result<Process> {
         let log = process::open_log(&self.spec.folder.join(child.log()))?;
-        let mut process = process::spawn(&command, &self.mark, &self.spec.folder, log)?;
+        let mut process = process::spawn(command, &self.mark, &self.spec.folder, log)?;
         self.expected.insert(key, Expected { promise, until: None });
 
         let group = process.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         let mut stdin = process.stdin.take().expect("the child was started with a pipe as standard input");
         let (hold, released) = oneshot::channel::<()>();
+        let line = format!("{line}\n");
         tokio::spawn(async move {
             // A child that is gone already is heard of by its exit.
-            let _ = stdin.write_all(format!("{line}\n").as_bytes()).await;
+            let _ = stdin.write_all(line.as_bytes()).await;
             let _ = released.await;
         });
         let exits = self.channels.exits.clone();
@@ -161,7 +189,7 @@ impl Driver {
                 if let Some(jvm) = &mut self.children.jvm {
                     jvm.doom = None;
                 }
-                self.report(DriverEvent::Ready { spark_version, scala_version, master, app_id, ui_url });
+                self.spark_is_ready(DriverEvent::Ready { spark_version, scala_version, master, app_id, ui_url });
                 self.balance_all();
             }
             Control::Said(FromJvm::SparkFailed { reason }) => {
@@ -181,6 +209,8 @@ impl Driver {
             Control::Said(FromJvm::GatewayReady { interpreter, port, token }) => {
                 self.gateway_ready(interpreter, port, token);
             }
+            Control::Said(FromJvm::ExecutorAdded { executor, worker }) => self.executor_added(executor, worker),
+            Control::Said(FromJvm::ExecutorRemoved { executor, reason }) => self.executor_removed(&executor, reason),
             // The exit that follows says more.
             Control::Closed(reason) => {
                 tracing::warn!("the JVM: {reason}");
@@ -206,11 +236,11 @@ impl Driver {
 
     pub(super) fn child_exited(&mut self, child: Child, status: ExitStatus) {
         let log = self.spec.folder.join(child.log());
-        let process = match child {
-            Child::Jvm => self.children.jvm.take(),
-            Child::Python => self.children.python.take(),
+        let (process, promise) = match child {
+            Child::Jvm => (self.children.jvm.take(), Promise::Jvm),
+            Child::Python => (self.children.python.take(), Promise::Python),
+            Child::Node(id) => return self.node_exited(id, status),
         };
-        let promise = if child == Child::Jvm { Promise::Jvm } else { Promise::Python };
         self.expected.retain(|_, expected| expected.promise != promise);
         let killed_because = process.and_then(|process| process.killed_because);
         match child {
@@ -230,6 +260,7 @@ impl Driver {
                     self.start_python();
                 }
             }
+            Child::Node(_) => {}
         }
     }
 
@@ -241,19 +272,13 @@ impl Driver {
 
     /// Kills children that do not do what is expected of them. Their exit is heard of like any other.
     pub(super) fn check_children(&mut self, now: Instant) {
-        for process in [&mut self.children.jvm, &mut self.children.python].into_iter().flatten() {
+        let own = [&mut self.children.jvm, &mut self.children.python].into_iter().flatten();
+        for process in own.chain(self.nodes.processes()) {
             if let Some((_, reason)) = process.doom.take_if(|(deadline, _)| now >= *deadline) {
                 process.killed_because = Some(reason);
                 process::signal_group(process.group, Signal::SIGKILL);
             }
         }
-    }
-
-    /// Spark runs inside this driver's JVM, which has no executors to add or to take away.
-    pub(super) fn resize(&mut self, executors: u32) {
-        let reason =
-            (executors > 0).then(|| "Spark runs inside the driver here; workers come with a restart".to_owned());
-        self.report(DriverEvent::Resized { executors: 0, reason });
     }
 
     /// The cluster is lost: says so, and leaves nothing running. The driver ends once the server has heard.
@@ -268,8 +293,9 @@ impl Driver {
         self.contexts.clear();
         self.kill_interpreters();
         for process in [&self.children.jvm, &self.children.python].into_iter().flatten() {
-            process::signal_group(process.group, Signal::SIGKILL);
+            process.kill();
         }
+        self.kill_nodes();
     }
 
     /// Asks the children to end, then forces them; returns when they are reaped.
@@ -278,24 +304,36 @@ impl Driver {
         self.children.python_control = None;
         let (python, jvm) = (self.children.python.take(), self.children.jvm.take());
         tokio::join!(end(python), end(jvm));
+        self.end_nodes().await;
     }
 }
 
 /// A child whose control connection ended is to end too.
 fn doom(process: Option<&mut Process>, reason: String) {
     if let Some(process) = process {
-        process.doom = Some((Instant::now() + HALT_DEADLINE, reason));
+        process.is_to_end(reason);
     }
 }
 
-async fn end(process: Option<Process>) {
+pub(super) async fn end(process: Option<Process>) {
     if let Some(process) = process {
         process.end().await;
     }
 }
 
 impl Process {
-    async fn end(mut self) {
+    /// It has a moment to end by itself.
+    pub(super) fn is_to_end(&mut self, reason: String) {
+        self.doom = Some((Instant::now() + HALT_DEADLINE, reason));
+    }
+
+    /// Kills it and what is left of its group.
+    pub(super) fn kill(&self) {
+        process::signal_group(self.group, Signal::SIGKILL);
+    }
+
+    /// Asks it to end, then forces it; returns when it is reaped.
+    pub(super) async fn end(mut self) {
         drop(self.hold);
         for harder in [Some(Signal::SIGTERM), Some(Signal::SIGKILL), None] {
             if tokio::time::timeout(END_GRACE, &mut self.watch).await.is_ok() {

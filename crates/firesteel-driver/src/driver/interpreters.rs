@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use crate::control::ControlLink;
 use crate::driver::Driver;
 use crate::driver::children::new_key;
+use crate::driver::nodes::NodeId;
 use crate::driver::r::Greeting;
 use crate::interpreter::{Ended, InterpreterEvent, InterpreterHandle, Wishes};
 use crate::output::Pipe;
@@ -41,6 +42,7 @@ pub(super) struct Expected {
 pub(super) enum Promise {
     Jvm,
     Python,
+    Node(NodeId),
     Interpreter(InterpreterId),
 }
 
@@ -236,6 +238,8 @@ impl Driver {
         let promised = self.expected.remove(&hello.key).map(|expected| expected.promise);
         let fits = match (&hello.role, promised) {
             (Role::Jvm, Some(Promise::Jvm)) | (Role::Python, Some(Promise::Python)) => true,
+            (Role::Master, Some(Promise::Node(NodeId::Master))) => true,
+            (Role::Worker { worker }, Some(Promise::Node(NodeId::Worker(number)))) => *worker == number,
             (Role::Interpreter { interpreter }, Some(Promise::Interpreter(id))) => {
                 *interpreter == id && self.interpreters.contains_key(&id)
             }
@@ -266,6 +270,8 @@ impl Driver {
                 }
                 self.balance(Language::Python);
             }
+            Role::Master => self.node_arrived(NodeId::Master, stream),
+            Role::Worker { worker } => self.node_arrived(NodeId::Worker(worker), stream),
             Role::Interpreter { interpreter } => self.interpreter_arrived(interpreter, hello.pid, stream),
         }
     }

@@ -5,6 +5,8 @@
 //!
 //! - `children`: the JVM and the Python parent, from start to end.
 //! - `endings`: the words for how Spark's JVM ended.
+//! - `nodes`: the Master and the Workers of a cluster with workers on this machine.
+//! - `executors`: how many executors there are, and what a resize comes to.
 //! - `interpreters`: from a wish for one to its binding, and its loss.
 //! - `r`: the processes of R interpreters.
 //! - `contexts`: opening, queueing, running, closing.
@@ -16,7 +18,9 @@ mod children;
 mod contexts;
 mod endings;
 mod environment;
+mod executors;
 mod interpreters;
+mod nodes;
 mod queries;
 mod r;
 mod stops;
@@ -38,7 +42,9 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::control::Control;
 use crate::driver::children::{Child, Children};
+use crate::driver::executors::Executors;
 use crate::driver::interpreters::{Expected, Interpreter};
+use crate::driver::nodes::{NodeId, Nodes};
 use crate::driver::r::ReportR;
 use crate::events::Events;
 use crate::holder;
@@ -47,7 +53,7 @@ use crate::link::{self, Link, LinkEvent, Welcome};
 use crate::listen;
 use crate::process;
 use crate::protocol::VERSION;
-use crate::protocol::interpreters::{FromJvm, FromPythonParent, Hello, InterpreterId};
+use crate::protocol::interpreters::{FromJvm, FromNode, FromPythonParent, Hello, InterpreterId};
 use crate::protocol::link::{DriverEvent, HeldContext, ToDriver};
 use crate::spares::Spares;
 use crate::spec::DriverSpec;
@@ -101,6 +107,8 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         expected: HashMap::new(),
         spares: Spares::default(),
         children: Children::default(),
+        executors: Executors::wanting(spec.executors.as_ref().map_or(0, |own| own.count)),
+        nodes: Nodes::default(),
         link: None,
         links_made: 0,
         alone_since: Instant::now(),
@@ -120,6 +128,7 @@ struct Channels {
     link: mpsc::Sender<LinkEvent>,
     jvm: mpsc::Sender<Control<FromJvm>>,
     python: mpsc::Sender<Control<FromPythonParent>>,
+    nodes: mpsc::Sender<(NodeId, Control<FromNode>)>,
     interpreters: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
     exits: mpsc::Sender<(Child, ExitStatus)>,
     r: mpsc::Sender<(InterpreterId, ReportR)>,
@@ -129,6 +138,7 @@ struct Inboxes {
     link: mpsc::Receiver<LinkEvent>,
     jvm: mpsc::Receiver<Control<FromJvm>>,
     python: mpsc::Receiver<Control<FromPythonParent>>,
+    nodes: mpsc::Receiver<(NodeId, Control<FromNode>)>,
     interpreters: mpsc::Receiver<(InterpreterId, InterpreterEvent)>,
     exits: mpsc::Receiver<(Child, ExitStatus)>,
     r: mpsc::Receiver<(InterpreterId, ReportR)>,
@@ -138,15 +148,17 @@ fn channels() -> (Channels, Inboxes) {
     let (link, link_inbox) = mpsc::channel(REPORTS_MAX);
     let (jvm, jvm_inbox) = mpsc::channel(REPORTS_MAX);
     let (python, python_inbox) = mpsc::channel(REPORTS_MAX);
+    let (nodes, nodes_inbox) = mpsc::channel(REPORTS_MAX);
     let (interpreters, interpreters_inbox) = mpsc::channel(REPORTS_MAX);
     let (exits, exits_inbox) = mpsc::channel(16);
     let (r, r_inbox) = mpsc::channel(REPORTS_MAX);
     (
-        Channels { link, jvm, python, interpreters, exits, r },
+        Channels { link, jvm, python, nodes, interpreters, exits, r },
         Inboxes {
             link: link_inbox,
             jvm: jvm_inbox,
             python: python_inbox,
+            nodes: nodes_inbox,
             interpreters: interpreters_inbox,
             exits: exits_inbox,
             r: r_inbox,
@@ -167,6 +179,8 @@ struct Driver {
     expected: HashMap<String, Expected>,
     spares: Spares,
     children: Children,
+    executors: Executors,
+    nodes: Nodes,
     link: Option<Link>,
     links_made: u64,
     /// Since when there is no server; meaningless while there is one.
@@ -181,6 +195,7 @@ enum Event {
     Link(LinkEvent),
     Jvm(Control<FromJvm>),
     Python(Control<FromPythonParent>),
+    Node(NodeId, Control<FromNode>),
     Interpreter(InterpreterId, InterpreterEvent),
     Exited(Child, ExitStatus),
     R(InterpreterId, ReportR),
@@ -211,6 +226,7 @@ impl Driver {
                 Some((id, event)) = inboxes.interpreters.recv() => Event::Interpreter(id, event),
                 Some(said) = inboxes.jvm.recv() => Event::Jvm(said),
                 Some(said) = inboxes.python.recv() => Event::Python(said),
+                Some((id, said)) = inboxes.nodes.recv() => Event::Node(id, said),
                 Some((hello, stream)) = peers.recv() => Event::Peer(hello, stream),
                 Some((id, said)) = inboxes.r.recv() => Event::R(id, said),
                 Some((child, status)) = inboxes.exits.recv() => Event::Exited(child, status),
@@ -242,6 +258,7 @@ impl Driver {
             Event::R(id, said) => self.r_said(id, said),
             Event::Jvm(said) => self.jvm_said(said),
             Event::Python(said) => self.python_said(said),
+            Event::Node(id, said) => self.node_said(id, said),
             Event::Interpreter(id, event) => self.interpreter_said(id, event),
             Event::Exited(child, status) => self.child_exited(child, status),
             Event::Tick => return self.tick(),
@@ -289,7 +306,7 @@ impl Driver {
                     self.pump_all();
                 }
             }
-            ToDriver::Resize { executors, .. } => self.resize(executors),
+            ToDriver::Resize { executors, executors_max } => self.resize(executors, executors_max),
             ToDriver::Stop {} => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -310,14 +327,19 @@ impl Driver {
             }
         }
         self.check_deadlines(now);
+        self.check_size(now);
         self.press_stops(now);
         self.balance_all();
         ControlFlow::Continue(())
     }
 
     fn report(&self, mut what: DriverEvent) {
-        use DriverEvent::{ContextFailed, Failed, Lost};
-        if let Failed { reason, .. } | ContextFailed { reason, .. } | Lost { reason, .. } = &mut what {
+        use DriverEvent::{ContextFailed, Failed, Lost, Resized};
+        if let Failed { reason, .. }
+        | ContextFailed { reason, .. }
+        | Lost { reason, .. }
+        | Resized { reason: Some(reason), .. } = &mut what
+        {
             reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
         }
         self.events.push(what, None);

@@ -53,6 +53,8 @@ impl Bench {
             jvm: fake("jvm"),
             python: fake("python"),
             r: Some(fake("r")),
+            executors: None,
+            properties: None,
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
             limits: ResultLimits { rows_max: 10, table_bytes_max: 1000, text_chars_max: 1000 },

@@ -48,6 +48,35 @@ pub struct Launch {
     pub repl_dir: PathBuf,
 }
 
+/// The one line of JSON that a Master or a Worker of ours finds on its standard input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LaunchNode {
+    /// The path of the socket to connect to.
+    pub socket: PathBuf,
+    /// The word to say in its `hello`.
+    pub key: String,
+    /// Spark's configuration, the secret of the application included.
+    pub conf: BTreeMap<String, String>,
+    /// What a Worker is told; absent for the Master.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<LaunchWorker>,
+}
+
+/// What a Worker is told beside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LaunchWorker {
+    /// Its number, which its executors report.
+    pub number: u32,
+    /// Its Master, as `spark://host:port`.
+    pub master: String,
+    /// How many tasks its executor runs at once.
+    pub cores: u32,
+    /// The memory of its executor, in MiB.
+    pub memory_mb: u32,
+    /// The folder of its executors' files.
+    pub folder: PathBuf,
+}
+
 /// The one line of JSON that an R interpreter finds on its standard input.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LaunchR {
@@ -104,6 +133,13 @@ pub enum Role {
     Jvm,
     /// The parent that Python interpreters are forked from.
     Python,
+    /// The Master of a cluster with workers on this machine.
+    Master,
+    /// One of its Workers.
+    Worker {
+        /// Which.
+        worker: u32,
+    },
     /// One interpreter.
     Interpreter {
         /// Which.
@@ -164,6 +200,11 @@ pub enum ToJvm {
         /// The context.
         context: ContextId,
     },
+    /// Have this many executors: ask for more, or let some go when their tasks are done and their blocks are elsewhere.
+    Resize {
+        /// How many.
+        executors: u32,
+    },
 }
 
 /// From the JVM's control connection to the driver.
@@ -215,6 +256,36 @@ pub enum FromJvm {
         port: u16,
         /// Its secret.
         token: String,
+    },
+    /// An executor has registered.
+    ExecutorAdded {
+        /// Spark's id of it.
+        executor: String,
+        /// The Worker of ours that it runs on, where it does.
+        worker: Option<u32>,
+    },
+    /// An executor is gone.
+    ExecutorRemoved {
+        /// Spark's id of it.
+        executor: String,
+        /// Why, in Spark's words.
+        reason: String,
+    },
+}
+
+/// From a Master or Worker of ours to the driver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromNode {
+    /// It serves: a Master under this address, a Worker registered with its Master.
+    Serving {
+        /// Such as `spark://127.0.0.1:40123`.
+        url: String,
+    },
+    /// It cannot.
+    Failed {
+        /// Why.
+        reason: String,
     },
 }
 

@@ -11,4 +11,4 @@ pub mod link;
 mod tests;
 
 /// The version that the first message of every connection carries.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::protocol::frame;
 use crate::protocol::interpreters::{
-    Answer, FromInterpreter, FromJvm, FromPythonParent, Hello, Launch, LaunchR, Outcome, Role, ToInterpreter, ToJvm,
-    ToPythonParent,
+    Answer, FromInterpreter, FromJvm, FromNode, FromPythonParent, Hello, Launch, LaunchNode, LaunchR, Outcome, Role,
+    ToInterpreter, ToJvm, ToPythonParent,
 };
 use crate::protocol::link::{DriverEvent, FromDriver, ToDriver};
 
@@ -98,6 +98,8 @@ samples!(what_the_driver_tells_the_server, "driver_to_server", FromDriver,
 samples!(how_peers_say_hello, "hello", Hello,
     Hello { role: Role::Jvm, .. } => "jvm",
     Hello { role: Role::Python, .. } => "python",
+    Hello { role: Role::Master, .. } => "master",
+    Hello { role: Role::Worker { .. }, .. } => "worker",
     Hello { role: Role::Interpreter { .. }, .. } => "interpreter",
 );
 
@@ -113,6 +115,7 @@ samples!(what_the_jvm_is_asked, "driver_to_jvm", ToJvm,
     ToJvm::Cancel { interpreter: None, .. } => "cancel_python",
     ToJvm::Forget { .. } => "forget",
     ToJvm::CloseContext { .. } => "close_context",
+    ToJvm::Resize { .. } => "resize",
 );
 
 samples!(what_the_jvm_says, "jvm_to_driver", FromJvm,
@@ -122,6 +125,13 @@ samples!(what_the_jvm_says, "jvm_to_driver", FromJvm,
     FromJvm::OpenFailed { .. } => "open_failed",
     FromJvm::Streams { .. } => "streams",
     FromJvm::GatewayReady { .. } => "gateway_ready",
+    FromJvm::ExecutorAdded { .. } => "executor_added",
+    FromJvm::ExecutorRemoved { .. } => "executor_removed",
+);
+
+samples!(what_a_master_or_worker_says, "node_to_driver", FromNode,
+    FromNode::Serving { .. } => "serving",
+    FromNode::Failed { .. } => "failed",
 );
 
 samples!(what_the_python_parent_is_asked, "driver_to_python", ToPythonParent,
@@ -159,6 +169,10 @@ samples!(what_an_interpreter_says, "interpreter_to_driver", FromInterpreter,
 
 #[test]
 fn the_line_on_standard_input() {
+    for (file, json) in samples("launch_node") {
+        let launch: LaunchNode = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(launch).unwrap(), json, "{file}");
+    }
     for (file, json) in samples("launch_r") {
         let launch: LaunchR = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(launch).unwrap(), json, "{file}");

@@ -3,7 +3,8 @@
 //! - `spark`, `java`, `pythons`, `r`: finding out what is installed where.
 //! - `interpreters`: the sources that run inside Spark, carried by this program as text.
 //! - `jvm_jar`, `archive`, `python_sources`: those sources made ready for one runtime, cached in the data folder.
-//! - `launch`: the command lines that start the driver's JVM and Python.
+//! - `launch`, `submit`, `node`: the command lines that start the driver's JVM, by itself or through `spark-submit`, and Python, and a Master
+//!   and its Workers.
 //! - `child`, `lock`: a program run to its end, and a file that one process at a time may hold.
 //!
 //! Nothing here installs anything and nothing reads the environment: who calls says where to look.
@@ -16,10 +17,12 @@ pub mod java;
 pub mod jvm_jar;
 pub mod launch;
 pub mod lock;
+pub mod node;
 pub mod python_sources;
 pub mod pythons;
 pub mod r;
 pub mod spark;
+pub mod submit;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,9 @@ use super::interpreters::{Source, digest_of, python};
 /// The name of the package.
 pub const PACKAGE: &str = "firesteel_python";
 
+/// The module of the package that executors' Python workers are forked from.
+pub const DAEMON: &str = "firesteel_python.daemon";
+
 /// Writes the package below `cache`, unless it is there, and returns the folder to put on `PYTHONPATH`.
 pub fn ensure_python(cache: &Path) -> Result<PathBuf, RuntimeError> {
     ensure(&cache.join("python"), PACKAGE, python())

@@ -61,6 +61,8 @@ impl Launcher for FakeLauncher {
             jvm: nothing.clone(),
             python: nothing,
             r: None,
+            executors: None,
+            properties: None,
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
             limits: ResultLimits { rows_max: 1, table_bytes_max: 1, text_chars_max: 1 },

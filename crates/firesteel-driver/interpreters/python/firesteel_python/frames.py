@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 
-VERSION = 1
+VERSION = 2
 JSON_BYTES_MAX = 1 << 20
 PAYLOAD_BYTES_MAX = 64 << 20
 DESCRIPTOR_MIN = 200

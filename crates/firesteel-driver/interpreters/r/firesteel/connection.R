@@ -3,7 +3,7 @@
 # User code can close any of R's connections and the number may then belong to a file of its own, so both are looked at
 # before they are used. A process that user code forked has copies, and may not use them.
 
-PROTOCOL_VERSION <- 1L
+PROTOCOL_VERSION <- 2L
 JSON_BYTES_MAX <- 2^20
 PAYLOAD_BYTES_MAX <- 64 * 2^20
 

@@ -64,7 +64,7 @@ class Interpreter:
         self.process.stdin.write(json.dumps(line).encode() + b"\n")
         self.process.stdin.close()
         hello, _ = self.receive()
-        expected = {"version": 1, "role": "interpreter", "interpreter": "7", "key": key, "pid": self.process.pid}
+        expected = {"version": 2, "role": "interpreter", "interpreter": "7", "key": key, "pid": self.process.pid}
         assert hello == {"type": "hello", **expected}, hello
         for path in paths.values():
             os.unlink(path)

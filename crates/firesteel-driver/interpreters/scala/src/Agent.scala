@@ -11,6 +11,7 @@ import java.util.concurrent.{ConcurrentHashMap, ExecutorService, Executors, Futu
 import scala.util.control.NonFatal
 
 import org.apache.spark.{SparkConf, SparkContext}
+import org.apache.spark.deploy.firesteel.Backend
 import org.apache.spark.scheduler.{SparkListener, SparkListenerApplicationEnd}
 import org.apache.spark.sql.SparkSession
 
@@ -43,14 +44,11 @@ object Agent {
   }
 
   private def serve(launch: Launch, input: InputStream): Unit = {
-    daemon("firesteel-stdin") {
-      while (input.read() >= 0) {}
-      Halt.now("standard input ended")
-    }
+    haltAtEnd(input)
     new Control(launch).run()
   }
 
-  private def readLine(input: InputStream): String = {
+  def readLine(input: InputStream): String = {
     val line = new java.io.ByteArrayOutputStream
     var byte = input.read()
     while (byte >= 0 && byte != '\n') {
@@ -58,6 +56,12 @@ object Agent {
       byte = input.read()
     }
     line.toString("UTF-8")
+  }
+
+  /** The end of standard input is the order to halt. */
+  def haltAtEnd(input: InputStream): Unit = daemon("firesteel-stdin") {
+    while (input.read() >= 0) {}
+    Halt.now("standard input ended")
   }
 
   def daemon(name: String)(body: => Unit): Thread = {
@@ -108,12 +112,14 @@ final class Engines(launch: Launch, streams: (String, Int) => Unit) {
     val conf = new SparkConf()
     launch.conf.foreach { case (key, value) => conf.set(key, value) }
     conf.set("spark.repl.class.outputDir", launch.classesDir.toString)
+    conf.set("spark.extraListeners", (conf.getOption("spark.extraListeners").toSeq :+ classOf[ExecutorWatch].getName).mkString(","))
     conf.setIfMissing("spark.app.name", "firesteel")
     conf.setIfMissing("spark.master", "local[*]")
     // A killed task that does not stop, such as an endless loop, ends its executor: or a cancelled command would go on there for ever.
     conf.setIfMissing("spark.task.reaper.enabled", "true")
     conf.setIfMissing("spark.task.reaper.killTimeout", "20s")
     val context = new SparkContext(conf)
+    Backend.settle(context)
     started = new Sessions(SparkSession.builder().getOrCreate(), streams)
     jars.foreach(jar => context.addJar(jar.getPath))
     Output.install()
@@ -146,6 +152,7 @@ final class Control(launch: Launch) {
   private val first = new FutureTask(() => engines.scalaInterpreter(limits))
 
   def run(): Unit = {
+    ExecutorWatch.start(connection)
     maker.execute(first)
     startSpark()
     try {
@@ -185,6 +192,7 @@ final class Control(launch: Launch) {
     case "gateway" => openGateway(message.text("interpreter"))
     case "cancel" => cancel(message.text("context"), message.textOrNull("interpreter"), message.textOrNull("command"))
     case "forget" => forget(message.text("interpreter"))
+    case "resize" => ExecutorWatch.resize(engines.spark, message.fields("executors").asInstanceOf[Long].toInt)
     case "close_context" => engines.sessions.close(message.text("context"))
     case other => throw new IOException(s"unknown message `$other`")
   }

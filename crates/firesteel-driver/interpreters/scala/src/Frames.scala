@@ -26,7 +26,7 @@ final case class Message(fields: Map[String, Any], payload: Array[Byte]) {
 }
 
 object Frames {
-  val Version = 1
+  val Version = 2
   val JsonBytesMax: Int = 1 << 20
   val PayloadBytesMax: Int = 64 << 20
 

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-VERSION = 1
+VERSION = 2
 LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000}
 
 OPENS = [
