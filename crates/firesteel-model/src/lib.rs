@@ -10,6 +10,7 @@ pub mod command;
 pub mod context;
 pub mod history;
 pub mod limits;
+pub mod path;
 pub mod queue;
 pub mod settings;
 
@@ -18,6 +19,7 @@ pub use command::{CommandEvent, CommandState};
 pub use context::{ContextEvent, ContextState};
 pub use history::Cause;
 pub use limits::Limits;
+pub use path::{BadPath, TreePath};
 pub use queue::Queue;
 pub use settings::ClusterSettings;
 

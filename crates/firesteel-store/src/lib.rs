@@ -17,6 +17,7 @@ mod commands;
 mod contexts;
 mod error;
 mod events;
+pub mod files;
 mod history;
 mod lives;
 mod migrations;
