@@ -25,6 +25,7 @@ mod magics;
 mod output;
 pub mod process;
 pub mod protocol;
+mod redact;
 pub mod runtime;
 mod spares;
 pub mod spec;

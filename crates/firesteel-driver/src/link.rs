@@ -12,6 +12,10 @@ use crate::events::Events;
 use crate::protocol::VERSION;
 use crate::protocol::frame;
 use crate::protocol::link::{FromDriver, HeldContext, ToDriver};
+use crate::protocol::secrets::SecretAsk;
+
+/// How many questions may wait to be written.
+const ASKS_MAX: usize = 64;
 
 /// What a connection brings. The number tells connections apart: a late word of an old one is dropped.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ pub(crate) enum LinkEvent {
 /// One connection to the server. Dropping it closes the connection.
 pub(crate) struct Link {
     number: u64,
+    asks: mpsc::Sender<SecretAsk>,
     tasks: [AbortHandle; 2],
 }
 
@@ -45,6 +50,7 @@ impl Link {
         reports: mpsc::Sender<LinkEvent>,
     ) -> Self {
         let (reader, mut writer) = stream.into_split();
+        let (asks, mut inbox) = mpsc::channel(ASKS_MAX);
         let sending = tokio::spawn({
             let reports = reports.clone();
             async move {
@@ -58,10 +64,15 @@ impl Link {
                 let mut sent = 0;
                 let mut written = frame::write(&mut writer, &welcome, None).await;
                 while written.is_ok() {
-                    let event = events.after(sent).await;
-                    sent = event.number;
-                    let head = FromDriver::Event { event: event.number, what: event.what };
-                    written = frame::write(&mut writer, &head, event.payload.as_deref()).await;
+                    written = tokio::select! {
+                        biased; // a command waits for it
+                        Some(ask) = inbox.recv() => frame::write(&mut writer, &FromDriver::SecretAsk(ask), None).await,
+                        event = events.after(sent) => {
+                            sent = event.number;
+                            let head = FromDriver::Event { event: event.number, what: event.what };
+                            frame::write(&mut writer, &head, event.payload.as_deref()).await
+                        }
+                    };
                 }
                 let _ = reports.send(LinkEvent::Ended(number)).await;
             }
@@ -75,7 +86,12 @@ impl Link {
             }
             let _ = reports.send(LinkEvent::Ended(number)).await;
         });
-        Self { number, tasks: [sending.abort_handle(), receiving.abort_handle()] }
+        Self { number, asks, tasks: [sending.abort_handle(), receiving.abort_handle()] }
+    }
+
+    /// Asks the server. False when it does not read.
+    pub(crate) fn ask(&self, ask: SecretAsk) -> bool {
+        self.asks.try_send(ask).is_ok()
     }
 
     /// Tells whether this is the connection of that number.

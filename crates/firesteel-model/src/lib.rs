@@ -10,6 +10,7 @@ pub mod command;
 pub mod context;
 pub mod history;
 pub mod limits;
+pub mod notebook;
 pub mod path;
 pub mod queue;
 pub mod settings;

@@ -64,6 +64,47 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// There is no such thing.
+    #[error("{what} `{name}` does not exist")]
+    Missing {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is one already.
+    #[error("{what} `{name}` already exists")]
+    Exists {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There are as many as are kept.
+    #[error("there are {max} {what}; no more are kept")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+    },
+    /// A name that is none.
+    #[error("a {what} has 1 to {max} letters, digits, dashes, underscores, dots, slashes, blanks and @")]
+    BadName {
+        /// Of what.
+        what: &'static str,
+        /// The bound, in bytes.
+        max: usize,
+    },
+    /// A folder of the workspace that holds something.
+    #[error("folder `{0}` is not empty; delete it recursively")]
+    NotEmpty(String),
+    /// A folder of the workspace that is always there.
+    #[error("`{0}` cannot be deleted")]
+    Kept(String),
+    /// A library, or a folder that holds one, which is not deleted by a call of the workspace.
+    #[error("`{0}` is a library, or holds one; delete the library first")]
+    HoldsLibrary(String),
     /// The id is taken; make another.
     #[error("the id `{0}` is taken")]
     Taken(String),

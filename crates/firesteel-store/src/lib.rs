@@ -1,4 +1,5 @@
-//! What must survive a restart, in one SQLite file: users, tokens, clusters, contexts, commands and their results.
+//! What must survive a restart, in one SQLite file: users, tokens, clusters, contexts, commands and their results,
+//! secrets and the workspace; and the files of `dbfs:/`, in a folder (`files`).
 //!
 //! Only this crate knows SQL. It takes and returns the types of `firesteel_api` and `firesteel_model`, and asks the
 //! model what an event means, so that the rules are those of every other part. It never sees what user code prints
@@ -22,9 +23,11 @@ mod history;
 mod lives;
 mod migrations;
 mod readers;
+mod secrets;
 mod store;
 mod tokens;
 mod users;
+mod workspace;
 mod writer;
 
 #[cfg(test)]
@@ -36,6 +39,8 @@ pub use contexts::ContextRecord;
 pub use error::StoreError;
 pub use events::{Applied, Change};
 pub use history::HistoryQuery;
+pub use secrets::{SecretAcl, SecretRecord, SecretValue};
 pub use store::{Store, now_ms};
 pub use tokens::TokenRecord;
 pub use users::UserRecord;
+pub use workspace::{NODE_BYTES_MAX, NewNode, Node, NodeKind};

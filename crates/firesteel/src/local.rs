@@ -12,6 +12,7 @@ use firesteel_driver::runtime::{Runtime, launch, r};
 use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
 use firesteel_model::{ClusterSettings, Limits};
 use firesteel_server::engine::launch::{Launcher, write_spec};
+use firesteel_server::files::DBFS_FOLDER;
 use firesteel_store::ClusterRecord;
 use tokio::process::Child;
 
@@ -161,6 +162,10 @@ impl Local {
             ("spark.authenticate", "true".to_owned()),
             ("spark.local.dir", text(&work)),
             ("spark.sql.warehouse.dir", text(&self.data.join("warehouse"))),
+            // `dbfs:/`, for the driver and for executors: Hadoop's two kinds of file system over one folder.
+            ("spark.hadoop.fs.dbfs.impl", "firesteel.DbfsFileSystem".to_owned()),
+            ("spark.hadoop.fs.AbstractFileSystem.dbfs.impl", "firesteel.DbfsContext".to_owned()),
+            ("spark.hadoop.fs.dbfs.root", text(&self.data.join(DBFS_FOLDER))),
             // As Spark's own shells: at INFO every statement writes 25 lines.
             ("spark.log.level", "WARN".to_owned()),
             // Contexts share the cores: a long job of one does not hold up a short one of another.

@@ -55,6 +55,8 @@ enum Command {
     Exec(client::exec::ExecArgs),
     /// Opens a context to type into
     Repl(client::repl::ReplArgs),
+    /// Lists, copies and removes files of dbfs:/
+    Fs(client::fs::FsArgs),
     /// Lists, adds and removes runtimes: an installed Spark with its Java and Python
     Runtime {
         /// Folder of everything the server keeps [env: FIRESTEEL_DATA] [default: ~/.local/share/firesteel]
@@ -67,7 +69,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let quiet = matches!(cli.command, Command::Exec(_) | Command::Repl(_) | Command::Runtime { .. });
+    let quiet = matches!(cli.command, Command::Exec(_) | Command::Repl(_) | Command::Fs(_) | Command::Runtime { .. });
     start_logging(if quiet { "warn" } else { "warn,firesteel=info" });
     rustls::crypto::ring::default_provider().install_default().expect("no other provider is installed before main's");
     match run(cli.command) {
@@ -104,6 +106,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Repl(args) => {
             let environment = client::Environment::of_process();
             let work = client::repl::run(args, &environment);
+            return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
+        }
+        Command::Fs(args) => {
+            let environment = client::Environment::of_process();
+            let work = client::fs::run(args, &environment);
             return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
         }
         Command::Runtime { data, command } => {

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use firesteel_driver::runtime::{archive, jvm_jar, launch, python_sources, r};
 use firesteel_model::{Cause, ClusterSettings};
 use firesteel_server::engine::{Engine, OnStop};
+use firesteel_server::files::Kept;
 use firesteel_server::http::{self, AppState, Settings};
 use firesteel_store::Store;
 use tokio::net::TcpListener;
@@ -50,6 +51,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
     let progress = Progress::detect();
 
     let store = Store::open(&data)?;
+    let kept = Kept::open(&data, store.clone())?;
     let (listener, address) = listen(&args, &config).await?;
     let tls = match args.no_tls {
         true => None,
@@ -71,7 +73,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
         strict: config.strict,
         ..Settings::default()
     };
-    let app = AppState::new(engine.clone(), Arc::new(StoredUsers::new(store)), settings);
+    let app = AppState::new(engine.clone(), kept, Arc::new(StoredUsers::new(store)), settings);
     let tls_config = tls.as_ref().map(tls::server_config).transpose()?;
     let close = CancellationToken::new();
     let server = tokio::spawn(http::serve(listener, tls_config, app, close.clone()));

@@ -16,6 +16,7 @@ mod client;
 mod commands;
 mod contexts;
 mod figures;
+mod files;
 mod machine;
 mod memory;
 mod output;
@@ -41,7 +42,7 @@ pub(crate) struct BenchArgs {
     /// How many pairs of `up` and `spark-shell` are started
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measures only these: memory, contexts, commands, sdk, startup; may be given several times
+    /// Measures only these: memory, files, contexts, commands, sdk, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Measures this program in place of the release build
@@ -50,7 +51,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// What can be measured, in the order it is.
-const PARTS: [&str; 5] = ["memory", "contexts", "commands", "sdk", "startup"];
+const PARTS: [&str; 6] = ["memory", "files", "contexts", "commands", "sdk", "startup"];
 
 impl BenchArgs {
     fn wants(&self, part: &str) -> bool {
@@ -74,6 +75,10 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
         // First, while nothing has been asked of it.
         if args.wants("memory") {
             memory::measure(&server, &mut table)?;
+        }
+        // Next: what a transfer takes is seen where nothing else has been taken.
+        if args.wants("files") {
+            files::measure(&machine, &server, &mut table)?;
         }
         if args.wants("contexts") {
             contexts::measure(&server, args.runs, &mut table)?;

@@ -2,5 +2,8 @@
 
 pub mod catalog;
 pub mod clusters;
+pub mod dbfs;
 pub mod events;
+pub mod secrets;
 pub mod termination;
+pub mod workspace;

@@ -200,6 +200,7 @@ impl Driver {
                 let reason = format!("Spark has stopped: {reason}; the last lines of its log:\n{log}");
                 self.fail(TerminationCode::SparkError, reason);
             }
+            Control::Said(FromJvm::SecretAsk(ask)) => self.secret_asked(ask),
             Control::Said(FromJvm::OpenFailed { interpreter, reason }) => self.lose(interpreter, &reason),
             Control::Said(FromJvm::Streams { context, active }) => {
                 if self.contexts.contains_key(&context) {

@@ -13,6 +13,7 @@
 //! - `stops`: cancels and time limits.
 //! - `environment`: where the cluster's own Python packages are.
 //! - `queries`: what a running command has answered by the context's SQL interpreter.
+//! - `secrets`: what user code asks the server about secrets.
 
 mod children;
 mod contexts;
@@ -23,6 +24,7 @@ mod interpreters;
 mod nodes;
 mod queries;
 mod r;
+mod secrets;
 mod stops;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,7 @@ use crate::process;
 use crate::protocol::VERSION;
 use crate::protocol::interpreters::{FromJvm, FromNode, FromPythonParent, Hello, InterpreterId};
 use crate::protocol::link::{DriverEvent, HeldContext, ToDriver};
+use crate::redact::Secrets;
 use crate::spares::Spares;
 use crate::spec::DriverSpec;
 use crate::stream::Stream;
@@ -113,6 +116,8 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         links_made: 0,
         alone_since: Instant::now(),
         ending: None,
+        secrets: Secrets::default(),
+        secret_asks: secrets::Waiting::default(),
         spec,
     };
     r::clear(&driver.spec.folder);
@@ -187,6 +192,9 @@ struct Driver {
     alone_since: Instant,
     /// Since when this driver only waits for its last events to be taken.
     ending: Option<Instant>,
+    /// The values that user code was told, which nothing it prints may show.
+    secrets: Secrets,
+    secret_asks: secrets::Waiting,
 }
 
 enum Event {
@@ -307,6 +315,7 @@ impl Driver {
                 }
             }
             ToDriver::Resize { executors, executors_max } => self.resize(executors, executors_max),
+            ToDriver::SecretAnswer(answer) => self.secret_answered(answer),
             ToDriver::Stop {} => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -329,6 +338,7 @@ impl Driver {
         self.check_deadlines(now);
         self.check_size(now);
         self.press_stops(now);
+        self.check_secret_asks(now);
         self.balance_all();
         ControlFlow::Continue(())
     }

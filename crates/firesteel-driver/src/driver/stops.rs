@@ -118,6 +118,7 @@ impl Driver {
             (_, Ended::Results(_, results)) => results,
             (_, Ended::Cancelled) => return self.report(DriverEvent::Cancelled { context, command, lost: None }),
         };
+        let results = self.secrets.redact(results);
         self.events.push(DriverEvent::Finished { context, command }, Some(results));
     }
 

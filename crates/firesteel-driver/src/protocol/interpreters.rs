@@ -7,6 +7,7 @@ use firesteel_api::{CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::VERSION;
+use crate::protocol::secrets::{SecretAnswer, SecretAsk};
 
 /// Numbers one interpreter, for the life of its driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -195,6 +196,8 @@ pub enum ToJvm {
         /// Its number.
         interpreter: InterpreterId,
     },
+    /// What was asked about secrets.
+    SecretAnswer(SecretAnswer),
     /// Drop a context's session.
     CloseContext {
         /// The context.
@@ -248,6 +251,8 @@ pub enum FromJvm {
         /// How many.
         active: usize,
     },
+    /// User code asks about secrets.
+    SecretAsk(SecretAsk),
     /// A py4j server listens on 127.0.0.1.
     GatewayReady {
         /// The Python interpreter it is for.

@@ -4,6 +4,8 @@ use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::secrets::{SecretAnswer, SecretAsk};
+
 /// From the server to the driver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -60,6 +62,8 @@ pub enum ToDriver {
         /// Its number.
         event: u64,
     },
+    /// What was asked about secrets.
+    SecretAnswer(SecretAnswer),
     /// End everything and exit.
     Stop {},
 }
@@ -86,6 +90,8 @@ pub enum FromDriver {
         /// Why.
         reason: String,
     },
+    /// User code asks about secrets. No event: what was asked is forgotten with the connection.
+    SecretAsk(SecretAsk),
     /// Something happened.
     Event {
         /// 1, 2, 3 … for the life of the driver.

@@ -3,10 +3,12 @@
 //! - `frame`: bytes on a socket to messages and back, with every bound.
 //! - `interpreters`: what the driver and its interpreters say to each other.
 //! - `link`: what the server and the driver say to each other.
+//! - `secrets`: what passes through all of them.
 
 pub mod frame;
 pub mod interpreters;
 pub mod link;
+pub mod secrets;
 #[cfg(test)]
 mod tests;
 

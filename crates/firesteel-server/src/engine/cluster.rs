@@ -416,11 +416,12 @@ impl Task {
     fn connect(&self, spec: &DriverSpec, pause: Duration, deadline: Duration, absent: Absent) {
         let (inner, attempt) = (self.inner.clone(), self.attempt);
         let (socket, cluster) = (spec.link_socket(), self.record.id.clone());
+        let store = self.store.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let end = Instant::now() + deadline;
             let result = loop {
-                match Link::connect(&socket, &cluster).await {
+                match Link::connect(&socket, &cluster, &store).await {
                     Ok(link) => break Ok(link),
                     Err(error) if Instant::now() >= end || (absent == Absent::IsGone && nobody_listens(&error)) => {
                         break Err(format!("its driver does not answer: {error}"));

@@ -9,10 +9,13 @@ use firesteel_api::ClusterId;
 use firesteel_driver::protocol::VERSION;
 use firesteel_driver::protocol::frame;
 use firesteel_driver::protocol::link::{DriverEvent, FromDriver, HeldContext, ToDriver};
+use firesteel_store::Store;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+
+use crate::engine::secrets;
 
 /// How long a driver may take to answer `hello`.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
@@ -45,15 +48,15 @@ pub(crate) struct Link {
 
 impl Link {
     /// Connects and says hello.
-    pub(crate) async fn connect(socket: &Path, cluster: &ClusterId) -> io::Result<Self> {
+    pub(crate) async fn connect(socket: &Path, cluster: &ClusterId, store: &Store) -> io::Result<Self> {
         let stream = UnixStream::connect(socket).await?;
-        match tokio::time::timeout(WELCOME_DEADLINE, Self::greet(stream, cluster)).await {
+        match tokio::time::timeout(WELCOME_DEADLINE, Self::greet(stream, cluster, store.clone())).await {
             Ok(link) => link,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the driver did not answer hello")),
         }
     }
 
-    async fn greet(stream: UnixStream, cluster: &ClusterId) -> io::Result<Self> {
+    async fn greet(stream: UnixStream, cluster: &ClusterId, store: Store) -> io::Result<Self> {
         let (reader, mut writer) = stream.into_split();
         let hello = ToDriver::Hello { version: VERSION, cluster: cluster.clone() };
         frame::write(&mut writer, &hello, None).await?;
@@ -71,6 +74,7 @@ impl Link {
         };
         let (out, mut outbox) = mpsc::channel::<(ToDriver, Option<Bytes>)>(OUT_MAX);
         let (arrivals, events) = mpsc::channel(EVENTS_AHEAD);
+        let answers = out.downgrade();
         tokio::spawn(async move {
             while let Some((message, payload)) = outbox.recv().await {
                 if frame::write(&mut writer, &message, payload.as_deref()).await.is_err() {
@@ -80,7 +84,21 @@ impl Link {
         });
         tokio::spawn(async move {
             while let Ok(Some(message)) = frame::read::<FromDriver, _>(&mut reader).await {
-                let FromDriver::Event { event, what } = message.head else { return };
+                let (event, what) = match message.head {
+                    FromDriver::Event { event, what } => (event, what),
+                    FromDriver::SecretAsk(ask) => {
+                        let (store, answers) = (store.clone(), answers.clone());
+                        tokio::spawn(async move {
+                            let answer = secrets::answer(&store, ask).await;
+                            // A driver that is gone has forgotten what it asked.
+                            if let Some(answers) = answers.upgrade() {
+                                answers.send((ToDriver::SecretAnswer(answer), None)).await.ok();
+                            }
+                        });
+                        continue;
+                    }
+                    _ => return,
+                };
                 if arrivals.send(Arrived { number: event, what, payload: message.payload }).await.is_err() {
                     return;
                 }

@@ -6,6 +6,7 @@
 //! - `idle`: contexts that make room for others.
 //! - `link`: the connection to its driver.
 //! - `launch`: how a driver is started.
+//! - `secrets`: what user code asks about secrets.
 //!
 //! Nothing here knows HTTP or SQL: what must survive a restart goes through `firesteel_store`, and is there before a
 //! caller is answered.
@@ -31,6 +32,7 @@ mod idle;
 pub mod launch;
 mod link;
 mod retention;
+mod secrets;
 #[cfg(test)]
 mod tests;
 

@@ -28,6 +28,10 @@ use crate::http::incoming::Stalled;
 
 /// Bytes of any other parameter.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a file that is sent as a parameter in base64: 10 MiB of it, which is what the workspace takes.
+const CONTENT_BYTES_MAX: usize = 14 * 1024 * 1024;
+/// The parameters that hold a file, a part of one, or a secret; each call has a bound of its own below this one.
+const CONTENTS: [&str; 5] = ["bytes_value", "content", "contents", "data", "string_value"];
 /// Parameters of one call, unknown ones included.
 const FIELDS_MAX: usize = 64;
 
@@ -43,12 +47,16 @@ struct Bounds {
 
 impl Bounds {
     fn of_commands(command: usize) -> Self {
-        Self { command, body: command.saturating_mul(3).saturating_add(256 * 1024) }
+        Self { command, body: command.saturating_mul(3).max(CONTENT_BYTES_MAX).saturating_add(256 * 1024) }
     }
 
     /// Refuses a parameter that is too long.
     fn check(&self, name: &str, bytes: usize) -> Result<(), Failure> {
-        let max = if name == "command" { self.command } else { FIELD_BYTES_MAX };
+        let max = match name {
+            "command" => self.command,
+            _ if CONTENTS.contains(&name) => CONTENT_BYTES_MAX,
+            _ => FIELD_BYTES_MAX,
+        };
         if bytes <= max {
             return Ok(());
         }
@@ -73,6 +81,11 @@ enum Value {
 }
 
 impl Params {
+    /// Reads the parameters of a call whose body is something else.
+    pub(crate) fn of_query(app: &AppState, query: Option<&str>) -> Result<Self, Failure> {
+        Gathered::new(app).finish(query)
+    }
+
     /// Returns a parameter that must be there and not be empty.
     pub(crate) fn need(&self, name: &str) -> Result<&str, Failure> {
         match self.text(name)? {
@@ -90,6 +103,15 @@ impl Params {
         }
     }
 
+    /// Returns a parameter that is yes or no; absent and empty are no.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Failure> {
+        match self.text(name)?.unwrap_or_default() {
+            "true" | "True" | "TRUE" | "1" => Ok(true),
+            "" | "false" | "False" | "FALSE" | "0" => Ok(false),
+            other => Err(Failure::bad_value(name, other, "true or false")),
+        }
+    }
+
     /// Returns the parameter `language`.
     pub(crate) fn language(&self) -> Result<Language, Failure> {
         Ok(self.need("language")?.parse::<Language>()?)
@@ -104,7 +126,8 @@ impl Params {
         text.parse().map(Some).map_err(bad)
     }
 
-    fn text(&self, name: &str) -> Result<Option<&str>, Failure> {
+    /// Returns a parameter that may be absent.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Failure> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -138,7 +161,7 @@ async fn read(request: Request, bounds: Bounds) -> Result<Params, Failure> {
     bind(label, body, parts.uri.query(), bounds).await
 }
 
-fn refuse_compressed(headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn refuse_compressed(headers: &HeaderMap) -> Result<(), Failure> {
     let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     if encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Ok(());
@@ -150,10 +173,7 @@ fn refuse_compressed(headers: &HeaderMap) -> Result<(), Failure> {
 async fn collect(mut body: axum::body::Body, bounds: Bounds) -> Result<Bytes, Failure> {
     let mut collected = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|broken| match cause::<Stalled>(&broken) {
-            Some(stalled) => Failure::plain(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", stalled.to_string()),
-            None => Failure::plain(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", "the body broke off"),
-        })?;
+        let frame = frame.map_err(|broken| broken_off(&broken))?;
         if let Ok(data) = frame.into_data() {
             if collected.len() + data.len() > bounds.body {
                 return Err(bounds.body_too_large());
@@ -162,6 +182,14 @@ async fn collect(mut body: axum::body::Body, bounds: Bounds) -> Result<Bytes, Fa
         }
     }
     Ok(collected.into())
+}
+
+/// Tells why a body did not come to its end.
+pub(super) fn broken_off(error: &(dyn Error + 'static)) -> Failure {
+    match cause::<Stalled>(error) {
+        Some(stalled) => Failure::plain(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", stalled.to_string()),
+        None => Failure::plain(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", "the body broke off"),
+    }
 }
 
 fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
@@ -182,14 +210,20 @@ async fn bind(label: Option<&str>, body: Bytes, query: Option<&str>, bounds: Bou
         }
         (Label::Json | Label::Other, _) => form(&body, &mut fields)?,
     }
+    fill_in(&mut fields, query)?;
+    Ok(Params(fields.found))
+}
+
+/// Takes from the query string what is absent.
+fn fill_in(fields: &mut Fields, query: Option<&str>) -> Result<(), Failure> {
     if let Some(query) = query {
-        let mut of_query = Fields::within(bounds);
+        let mut of_query = Fields::within(fields.bounds);
         form(query.as_bytes(), &mut of_query)?;
         for (name, value) in of_query.found {
             fields.found.entry(name).or_insert(value);
         }
     }
-    Ok(Params(fields.found))
+    Ok(())
 }
 
 enum Label {
@@ -288,36 +322,75 @@ fn value(raw: &RawValue) -> Result<Option<Value>, serde_json::Error> {
 }
 
 async fn multipart(boundary: String, body: Bytes, fields: &mut Fields) -> Result<(), Failure> {
-    let broken = |broken: multer::Error| Failure::malformed(format!("the multipart body cannot be read: {broken}"));
     let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut parts = multer::Multipart::new(body, boundary);
     let mut count = 0;
-    while let Some(mut part) = parts.next_field().await.map_err(broken)? {
+    while let Some(part) = parts.next_field().await.map_err(broken_multipart)? {
         count += 1;
         if count > FIELDS_MAX {
             return Err(Failure::too_large(format!("more than {FIELDS_MAX} parts were sent")));
         }
-        let Some(name) = part.name().map(str::to_owned) else {
-            continue;
-        };
-        let latin1 = part
-            .content_type()
-            .and_then(|label| label.get_param("charset"))
-            .is_some_and(|charset| charset.as_str().eq_ignore_ascii_case("iso-8859-1"));
-        let mut bytes = Vec::new();
-        while let Some(chunk) = part.chunk().await.map_err(broken)? {
-            fields.bounds.check(&name, bytes.len() + chunk.len())?;
-            bytes.extend_from_slice(&chunk);
-        }
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            // The stock label of a text part of one Java library, which means it.
-            Err(not_utf8) if latin1 => not_utf8.into_bytes().into_iter().map(char::from).collect(),
-            Err(_) => return Err(not_utf8(&name)),
-        };
-        fields.add(name, Value::Text(text))?;
+        text_part(part, fields).await?;
     }
     Ok(())
+}
+
+/// Reads one part as the text of a parameter.
+async fn text_part(mut part: multer::Field<'_>, fields: &mut Fields) -> Result<(), Failure> {
+    let Some(name) = part.name().map(str::to_owned) else {
+        return Ok(());
+    };
+    let latin1 = part
+        .content_type()
+        .and_then(|label| label.get_param("charset"))
+        .is_some_and(|charset| charset.as_str().eq_ignore_ascii_case("iso-8859-1"));
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.chunk().await.map_err(broken_multipart)? {
+        fields.bounds.check(&name, bytes.len() + chunk.len())?;
+        bytes.extend_from_slice(&chunk);
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // The stock label of a text part of one Java library, which means it.
+        Err(not_utf8) if latin1 => not_utf8.into_bytes().into_iter().map(char::from).collect(),
+        Err(_) => return Err(not_utf8(&name)),
+    };
+    fields.add(name, Value::Text(text))
+}
+
+/// Tells why a multipart body cannot be read.
+pub(super) fn broken_multipart(error: multer::Error) -> Failure {
+    match error {
+        multer::Error::StreamReadFailed(cause) => broken_off(&*cause),
+        other => Failure::malformed(format!("the multipart body cannot be read: {other}")),
+    }
+}
+
+/// The parameters of a multipart body that is read part by part, because one of them is a file.
+pub(super) struct Gathered {
+    fields: Fields,
+    count: usize,
+}
+
+impl Gathered {
+    pub(super) fn new(app: &AppState) -> Self {
+        Self { fields: Fields::within(Bounds::of_commands(app.settings.command_bytes_max)), count: 0 }
+    }
+
+    /// Reads one part that is no file.
+    pub(super) async fn part(&mut self, part: multer::Field<'_>) -> Result<(), Failure> {
+        self.count += 1;
+        if self.count > FIELDS_MAX {
+            return Err(Failure::too_large(format!("more than {FIELDS_MAX} parts were sent")));
+        }
+        text_part(part, &mut self.fields).await
+    }
+
+    /// Returns the parameters; the query string fills in what is absent.
+    pub(super) fn finish(mut self, query: Option<&str>) -> Result<Params, Failure> {
+        fill_in(&mut self.fields, query)?;
+        Ok(Params(self.fields.found))
+    }
 }
 
 fn not_utf8(name: &str) -> Failure {

@@ -52,7 +52,7 @@ impl Failure {
     }
 
     /// A call that was understood and is refused: 500 under 1.2, which knows no other status.
-    fn call(v2: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn call(v2: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, v2: (v2, code), message: message.into() }
     }
 
@@ -64,6 +64,13 @@ impl Failure {
 
     /// A parameter that is there and is none.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::call(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
+    }
+
+    /// A parameter that is none of what it may be.
+    pub(crate) fn bad_value(name: &str, value: &str, expected: &str) -> Self {
+        let value: String = value.chars().take(80).collect();
+        let message = format!("`{name}` is `{}`; it must be {expected}", value.escape_debug());
         Self::call(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
     }
 

@@ -12,8 +12,10 @@ use std::time::Duration;
 use firesteel_model::limits;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 use crate::engine::Engine;
+use crate::files::Kept;
 
 mod auth;
 mod body;
@@ -21,6 +23,7 @@ mod edge;
 mod error;
 mod incoming;
 mod listen;
+mod parts;
 mod path;
 mod router;
 mod strict;
@@ -39,6 +42,7 @@ pub use router::router;
 #[derive(Clone)]
 pub struct AppState {
     engine: Engine,
+    kept: Kept,
     auth: Arc<auth::Auth>,
     settings: Arc<Settings>,
     /// Cancelled when the server stops: held answers are given at once.
@@ -48,16 +52,29 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Puts the edge in front of an engine. [`serve`] connects it to the token that stops the server.
-    pub fn new(engine: Engine, credentials: Arc<dyn Credentials>, settings: Settings) -> Self {
+    /// Puts the edge in front of an engine and of what users keep. [`serve`] connects it to the token that stops the server.
+    pub fn new(engine: Engine, kept: Kept, credentials: Arc<dyn Credentials>, settings: Settings) -> Self {
         Self {
             engine,
+            kept,
             auth: Arc::new(auth::Auth::new(credentials)),
             settings: Arc::new(settings),
             stop: CancellationToken::new(),
             changes: TaskTracker::new(),
         }
     }
+}
+
+/// Carries a change out even if the caller hangs up: only the wait for its outcome ends with the connection.
+async fn change<T, E, F>(app: &AppState, change: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+{
+    let outcome = app.changes.spawn(change.instrument(Span::current())).await;
+    // Nobody cancels the task, so it has an outcome or has panicked; the panic is this request's.
+    outcome.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))
 }
 
 /// What the operator can set about the edge.

@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use crate::http::error::Failure;
 use crate::http::v1_2::{clusters, commands, contexts};
-use crate::http::v2::{clusters as clusters_v2, scim};
+use crate::http::v2::{clusters as clusters_v2, dbfs, fs, scim, secrets, workspace};
 use crate::http::{AppState, edge, well_known};
 
 /// Returns the whole edge as a service: what [`serve`](crate::http::serve) puts behind each connection.
@@ -25,7 +25,35 @@ pub fn router(app: AppState) -> Router {
         .route("/api/1.2/contexts/status", get(contexts::status))
         .route("/api/2.0/clusters/get", get(clusters_v2::get))
         .route("/api/2.0/clusters/list", get(clusters_v2::list))
+        .route("/api/2.0/dbfs/add-block", post(dbfs::add_block))
+        .route("/api/2.0/dbfs/close", post(dbfs::close))
+        .route("/api/2.0/dbfs/create", post(dbfs::create))
+        .route("/api/2.0/dbfs/delete", post(dbfs::delete))
+        .route("/api/2.0/dbfs/get-status", get(dbfs::get_status))
+        .route("/api/2.0/dbfs/list", get(dbfs::list))
+        .route("/api/2.0/dbfs/mkdirs", post(dbfs::mkdirs))
+        .route("/api/2.0/dbfs/move", post(dbfs::rename))
+        .route("/api/2.0/dbfs/put", post(dbfs::put))
+        .route("/api/2.0/dbfs/read", get(dbfs::read))
+        .route("/api/2.0/fs/files/{*path}", get(fs::download).put(fs::upload).delete(fs::delete))
         .route("/api/2.0/preview/scim/v2/Me", get(scim::me))
+        .route("/api/2.0/secrets/acls/delete", post(secrets::delete_acl))
+        .route("/api/2.0/secrets/acls/get", get(secrets::get_acl))
+        .route("/api/2.0/secrets/acls/list", get(secrets::list_acls))
+        .route("/api/2.0/secrets/acls/put", post(secrets::put_acl))
+        .route("/api/2.0/secrets/delete", post(secrets::delete))
+        .route("/api/2.0/secrets/get", get(secrets::get))
+        .route("/api/2.0/secrets/list", get(secrets::list))
+        .route("/api/2.0/secrets/put", post(secrets::put))
+        .route("/api/2.0/secrets/scopes/create", post(secrets::create_scope))
+        .route("/api/2.0/secrets/scopes/delete", post(secrets::delete_scope))
+        .route("/api/2.0/secrets/scopes/list", get(secrets::list_scopes))
+        .route("/api/2.0/workspace/delete", post(workspace::delete))
+        .route("/api/2.0/workspace/export", get(workspace::export))
+        .route("/api/2.0/workspace/get-status", get(workspace::get_status))
+        .route("/api/2.0/workspace/import", post(workspace::import))
+        .route("/api/2.0/workspace/list", get(workspace::list))
+        .route("/api/2.0/workspace/mkdirs", post(workspace::mkdirs))
         .route("/api/2.1/clusters/get", get(clusters_v2::get))
         .route("/api/2.1/clusters/list", get(clusters_v2::list))
         .method_not_allowed_fallback(wrong_method)

@@ -31,6 +31,7 @@ use super::error::{Failure, Style};
 use super::{AppState, Credentials, CredentialsError, Settings, edge, hash_password, hash_token, router};
 use crate::engine::launch::Launcher;
 use crate::engine::{Engine, EngineError};
+use crate::files::Kept;
 
 /// The password `right` of the user `ann`, and her token.
 pub(super) const BASIC: &str = "Basic YW5uOnJpZ2h0";
@@ -119,12 +120,21 @@ fn engine() -> Engine {
     SHARED.clone()
 }
 
+/// What users keep, in a folder that nobody looks into.
+fn kept() -> Kept {
+    static SHARED: LazyLock<Kept> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        Kept::open(folder.path(), Store::open(folder.path()).unwrap()).unwrap()
+    });
+    SHARED.clone()
+}
+
 pub(super) fn app() -> AppState {
     app_with(Known::ann())
 }
 
 fn app_with(known: Known) -> AppState {
-    AppState::new(engine(), Arc::new(known), Settings::default())
+    AppState::new(engine(), kept(), Arc::new(known), Settings::default())
 }
 
 /// Puts `around` around other routes than the server's.
@@ -245,7 +255,7 @@ async fn each_scheme_is_taken_and_refused_in_its_own_way() {
 #[tokio::test(start_paused = true)]
 async fn a_changed_password_counts_from_the_next_request_on() {
     let known = Arc::new(Known::ann());
-    let router = router(AppState::new(engine(), known.clone(), Settings::default()));
+    let router = router(AppState::new(engine(), kept(), known.clone(), Settings::default()));
     let me = async |authorization: &str| {
         let header = format!("Authorization: {authorization}");
         send(&router, "GET /api/2.0/preview/scim/v2/Me", &[&header], "").await.status.as_u16()
@@ -430,7 +440,7 @@ async fn discovery_needs_no_credentials_and_trusts_no_odd_host() {
         assert_eq!(send(&router, line, &[host], "").await.status, 400, "{host}");
     }
     let settings = Settings { public_url: Some("https://spark.example.com/".into()), ..Settings::default() };
-    let router = super::router(AppState::new(engine(), Arc::new(Known::default()), settings));
+    let router = super::router(AppState::new(engine(), kept(), Arc::new(Known::default()), settings));
     let seen = send(&router, line, &[], "").await;
     assert_eq!(seen.body, r#"{"oidc_endpoint":"https://spark.example.com/oidc"}"#);
 }
@@ -472,7 +482,7 @@ async fn a_change_is_carried_out_though_its_caller_hangs_up() {
     let app = app();
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let (tell, told) = tokio::sync::oneshot::channel();
-    let change = super::v1_2::change(&app, async move {
+    let change = super::change(&app, async move {
         wait.await.ok();
         tell.send("done").ok();
         Ok::<_, EngineError>(())

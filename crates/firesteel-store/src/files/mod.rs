@@ -21,7 +21,7 @@ use firesteel_model::TreePath;
 
 pub use error::FilesError;
 pub use folder::FileStatus;
-pub use upload::Upload;
+pub use upload::{FILE_BYTES_MAX, Upload};
 
 use folder::Folder;
 

@@ -10,7 +10,7 @@ use firesteel_api::commands::{CommandRef, CommandView};
 use firesteel_api::contexts::{ContextRef, ContextView};
 use firesteel_api::errors::{Error2, Error12};
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
-use reqwest::{Certificate, RequestBuilder, StatusCode, redirect};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -91,6 +91,11 @@ impl ApiError {
     /// Tells whether asking again will help: the cluster is being started.
     pub(super) fn is_not_ready(&self) -> bool {
         matches!(self, Self::Refused { message, .. } if message.contains("ClusterNotReadyException"))
+    }
+
+    /// Tells of a connection that was not made, or broke.
+    pub(super) fn unreachable(url: &str, source: reqwest::Error) -> Self {
+        Self::Unreachable { url: url.to_owned(), hint: hint(&source), source: source.without_url() }
     }
 
     fn is_passing(&self) -> bool {
@@ -225,20 +230,27 @@ impl Api {
         }
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ApiError> {
-        let unreachable = |source: reqwest::Error| ApiError::Unreachable {
-            url: self.url.clone(),
-            hint: hint(&source),
-            source: source.without_url(),
-        };
-        let answer = request.send().await.map_err(unreachable)?;
+    /// Begins a request of any path; it has the deadline of a call unless it gets another.
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.signed(self.http.request(method, format!("{}{path}", self.url)))
+    }
+
+    /// Makes a call and reads its answer.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ApiError> {
+        let answer = self.send(request).await?;
+        let body = answer.bytes().await.map_err(|source| ApiError::unreachable(&self.url, source))?;
+        serde_json::from_slice(&body).map_err(|source| ApiError::Stranger { url: self.url.clone(), source })
+    }
+
+    /// Makes a call that succeeds; its answer is still to be read.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, ApiError> {
+        let answer = request.send().await.map_err(|source| ApiError::unreachable(&self.url, source))?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(unreachable)?;
         if status.is_success() {
-            serde_json::from_slice(&body).map_err(|source| ApiError::Stranger { url: self.url.clone(), source })
-        } else {
-            Err(ApiError::Refused { status, message: message(status, &body) })
+            return Ok(answer);
         }
+        let body = answer.bytes().await.map_err(|source| ApiError::unreachable(&self.url, source))?;
+        Err(ApiError::Refused { status, message: message(status, &body) })
     }
 }
 

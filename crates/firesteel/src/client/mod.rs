@@ -1,7 +1,7 @@
 //! The commands that talk to a server, ours or another that speaks this API.
 //!
 //! They see the wire types and nothing else of the system. `config` finds the server as the SDKs do, `api` makes the
-//! calls, `session` holds one context from its making to its end, and `exec` and `repl` are what users type.
+//! calls, `session` holds one context from its making to its end, and `exec`, `repl` and `fs` are what users type.
 //! Exit statuses are in [`Exit`].
 
 pub(crate) mod api;
@@ -12,6 +12,7 @@ pub(crate) mod exec;
 mod failure;
 #[cfg(test)]
 mod fake;
+pub(crate) mod fs;
 mod interrupts;
 mod output;
 pub(crate) mod repl;

@@ -19,6 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
         wrong_use_and_unreachable_servers_end_with_2,
         ctrl_c_cancels_the_command,
         a_repl_runs_lines_of_a_pipe,
+        files_are_copied_listed_printed_and_removed,
     ]
 }
 
@@ -119,4 +120,38 @@ fn ctrl_c_cancels_the_command(server: &Server) {
 fn a_repl_runs_lines_of_a_pipe(server: &Server) {
     let printed = prints(server, &["repl", "-l", "python"], "x = 41\nprint(x + 1)\n");
     assert!(printed.contains("42"), "{printed}");
+}
+
+fn files_are_copied_listed_printed_and_removed(server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let here = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir_all(folder.path().join("up/in")).unwrap();
+    std::fs::write(here("up/one"), "one\n").unwrap();
+    std::fs::write(here("up/in/two words"), vec![b'2'; 700_000]).unwrap();
+    prints(server, &["fs", "mkdirs", "dbfs:/e2e/cli"], "");
+    prints(server, &["fs", "cp", "-r", &here("up"), "dbfs:/e2e/cli"], "");
+    assert_eq!(prints(server, &["fs", "ls", "/e2e/cli/up"], ""), "in/\none\n");
+    let long = prints(server, &["fs", "ls", "-l", "dbfs:/e2e/cli/up/one"], "");
+    assert!(long.starts_with("4  20") && long.ends_with("Z  one\n"), "{long}");
+    assert_eq!(prints(server, &["fs", "cat", "dbfs:/e2e/cli/up/one"], ""), "one\n");
+    prints(server, &["fs", "cp", "-r", "dbfs:/e2e/cli/up", "dbfs:/e2e/cli/copy"], "");
+    prints(server, &["fs", "cp", "-r", "dbfs:/e2e/cli/copy", &here("down")], "");
+    assert_eq!(std::fs::read(here("down/in/two words")).unwrap(), vec![b'2'; 700_000]);
+
+    for (arguments, said) in [
+        (&["fs", "cp", &here("up/one"), "dbfs:/e2e/cli/up/one"][..], "already exists"),
+        (&["fs", "cp", "dbfs:/e2e/cli/up/one", &here("up/one")], "--overwrite"),
+        (&["fs", "cp", &here("up"), "dbfs:/e2e/cli/x"], "`-r`"),
+        (&["fs", "cp", &here("up/one"), &here("x")], "neither path is on dbfs:/"),
+        (&["fs", "rm", "dbfs:/e2e/cli"], "recursively"),
+        (&["fs", "rm", "dbfs:/e2e/nope"], "no file or directory"),
+        (&["fs", "cat", "dbfs:/e2e/../../netrc"], "`..`"),
+    ] {
+        let (status, stdout, stderr) = run(server, arguments, "");
+        assert_eq!((status, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+    prints(server, &["fs", "cp", "--overwrite", &here("up/in/two words"), "dbfs:/e2e/cli/up/one"], "");
+    assert_eq!(prints(server, &["fs", "cat", "/e2e/cli/up/one"], "").len(), 700_000);
+    prints(server, &["fs", "rm", "-r", "dbfs:/e2e/cli"], "");
 }

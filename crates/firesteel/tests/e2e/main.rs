@@ -25,6 +25,7 @@ mod commands;
 mod contexts;
 mod curl;
 mod curl_forms;
+mod dbfs;
 mod folders;
 mod hostile;
 mod interpreters;
@@ -41,6 +42,7 @@ mod server;
 mod setup;
 mod sql;
 mod strict;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -80,6 +82,7 @@ fn cases() -> Vec<case::Case> {
         clients::cases(),
         sdk::cases(),
         scala::cases(),
+        dbfs::cases(),
         hostile::cases(),
         python::cases(),
         cells::cases(),
@@ -92,10 +95,11 @@ fn cases() -> Vec<case::Case> {
         strict::cases(),
         cli::cases(),
         secrets::cases(),
+        workspace::cases(),
     ];
     let shared = shared.into_iter().flatten();
     let alone = limits::cases().into_iter().map(|case| case.at(Stage::Alone));
     let end = std::iter::once(case::end());
-    let own = [interpreters::cases(), setup::cases(), recovery::cases()].into_iter().flatten();
+    let own = [interpreters::cases(), setup::cases(), recovery::cases(), dbfs::own_cases()].into_iter().flatten();
     shared.chain(alone).chain(end).chain(own).collect()
 }

@@ -7,7 +7,7 @@ use crate::clients::{Python, python};
 const VERSIONS: [&str; 2] = ["0.156.0", "0.67.0"];
 
 /// The functions of `clients/sdk.py`, each a case.
-const CASES: [&str; 9] = [
+const CASES: [&str; 12] = [
     "a_command_runs_and_its_context_is_destroyed",
     "what_raises_is_an_error_result",
     "a_missing_context_is_named_without_a_code",
@@ -17,6 +17,9 @@ const CASES: [&str; 9] = [
     "sql_gives_a_table",
     "state_is_shared_in_a_context_and_not_beyond",
     "a_user_with_a_password_gets_through",
+    "files_go_up_and_down",
+    "a_notebook_and_a_file_are_uploaded",
+    "secrets_are_kept",
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -4,13 +4,14 @@ What cannot be done here raises an error that says so; nothing pretends to have 
 """
 
 from .filesystem import FileSystem
+from .secrets import Secrets
 
 HELP = """\
-dbutils.fs           files, through the cluster's file systems: ls, head, put, cp, mv, rm, mkdirs, mounts
+dbutils.fs           files, through the cluster's file systems: ls, head, put, cp, mv, rm, mkdirs, mount, unmount, mounts
 dbutils.notebook     exit(value): end the command, with the value as its result
 dbutils.widgets      named values: text, dropdown, combobox, multiselect, get, getAll, remove, removeAll
 dbutils.library      restartPython(): a fresh Python for this context
-dbutils.secrets      listScopes; there are no secret scopes on this cluster
+dbutils.secrets      get, getBytes, list, listScopes; values are taken out of what is printed
 dbutils.credentials  showCurrentRole, showRoles"""
 
 
@@ -34,7 +35,7 @@ class DbUtils:
         self.notebook = Notebook()
         self.widgets = Widgets()
         self.library = Library()
-        self.secrets = Secrets()
+        self.secrets = Secrets(spark)
         self.credentials = Credentials()
 
     def help(self, _name=None):
@@ -100,19 +101,6 @@ class Widgets:
 
     def removeAll(self):
         self._values.clear()
-
-
-class Secrets:
-    def get(self, scope, key):
-        raise ValueError(f"Secret does not exist with scope: {scope} and key: {key}. This cluster has no secret scopes")
-
-    getBytes = get
-
-    def list(self, scope):
-        raise ValueError(f"Secret scope does not exist: {scope}. This cluster has no secret scopes")
-
-    def listScopes(self):
-        return []
 
 
 class Credentials:

@@ -1,14 +1,25 @@
 """`dbutils.fs`: files through Hadoop's file systems, the ones that Spark reads and writes with.
 
-A path without a scheme is on `dbfs:`.
+The work is done in the JVM, by the functions that Scala's `dbutils.fs` calls too. A path without a scheme is on `dbfs:`.
 """
 
+import json
 from collections import namedtuple
 
 MountInfo = namedtuple("MountInfo", "mountPoint source encryptionType")
 
+# The name that the root has for clients.
+ROOT = MountInfo("/", "DatabricksRoot", "")
+
 HEAD_BYTES = 65536
-COPY_BYTES = 1 << 20
+INT_MAX = 2**31 - 1
+
+# What an error of the JVM is here. Its text names the Java class, as code that was written for the service looks for it.
+ERRORS = {
+    "java.io.FileNotFoundException": FileNotFoundError,
+    "org.apache.hadoop.fs.FileAlreadyExistsException": FileExistsError,
+    "java.lang.IllegalArgumentException": ValueError,
+}
 
 
 class FileInfo(namedtuple("FileInfo", "path name size modificationTime")):
@@ -29,93 +40,70 @@ class FileSystem:
 
     def ls(self, dir):
         """Lists a folder, or one file."""
-        system, path = self._open(dir)
-        return [_info(status) for status in system.listStatus(path)]
+        return [FileInfo(*entry) for entry in json.loads(self._call("listing", dir))]
 
     def mkdirs(self, dir):
-        system, path = self._open(dir)
-        return system.mkdirs(path)
+        return self._call("mkdirs", dir)
 
     def rm(self, dir, recurse=False):
         """Removes a file or, with `recurse`, a folder; `False` when there is nothing there."""
-        system, path = self._open(dir)
-        return system.delete(path, bool(recurse))
+        return self._call("rm", dir, bool(recurse))
 
     def cp(self, source, destination, recurse=False):
-        return self._copy(source, destination, recurse, remove=False)
+        return self._call("cp", source, destination, bool(recurse))
 
     def mv(self, source, destination, recurse=False):
-        return self._copy(source, destination, recurse, remove=True)
+        return self._call("mv", source, destination, bool(recurse))
 
     def put(self, file, contents, overwrite=False):
         """Writes a text as a file."""
-        system, path = self._open(file)
-        content = contents.encode()
-        stream = system.create(path, bool(overwrite))
-        try:
-            for start in range(0, len(content), COPY_BYTES):
-                stream.write(content[start : start + COPY_BYTES])
-        finally:
-            stream.close()
-        print(f"Wrote {len(content)} bytes.")
+        written = self._call("write", file, contents, bool(overwrite))
+        print(f"Wrote {written} bytes.")
         return True
 
     def head(self, file, maxBytes=HEAD_BYTES):
         """The first bytes of a file as text."""
-        system, path = self._open(file)
-        stream = system.open(path)
-        try:
-            utilities = getattr(self._jvm, "org.apache.commons.io.IOUtils")
-            bounded = getattr(self._jvm, "org.apache.commons.io.input.BoundedInputStream")(stream, int(maxBytes))
-            return bytes(utilities.toByteArray(bounded)).decode("utf-8", "replace")
-        finally:
-            stream.close()
+        return self._call("head", file, min(int(maxBytes), INT_MAX))
 
     def mounts(self):
-        """The root is the only mount."""
-        return [MountInfo("/", "DatabricksRoot", "")]
+        """The root, and what is mounted below it."""
+        if self._spark is None:
+            return [ROOT]
+        return [MountInfo(*mount) for mount in self._call("mountTable")]
+
+    def mount(self, source, mount_point, encryption_type="", owner=None, extra_configs=None):
+        """Shows a folder of another file system below `dbfs:/`."""
+        return self._mount(source, mount_point, encryption_type, extra_configs, False)
+
+    def updateMount(self, source, mount_point, encryption_type="", owner=None, extra_configs=None):
+        """As `mount`, in place of a mount that is there."""
+        return self._mount(source, mount_point, encryption_type, extra_configs, True)
+
+    def unmount(self, mount_point):
+        return self._call("unmount", mount_point)
 
     def refreshMounts(self):
+        """Every use of a mount looks at the table as it is."""
         return True
 
-    def mount(self, *_arguments, **_options):
-        raise NotImplementedError("dbutils.fs: mounts are not available on this cluster")
-
-    updateMount = unmount = mount
-
     def help(self, _name=None):
-        print("dbutils.fs: ls, head, put, cp, mv, rm, mkdirs, mounts, refreshMounts")
+        print("dbutils.fs: ls, head, put, cp, mv, rm, mkdirs, mount, updateMount, unmount, mounts, refreshMounts")
 
-    @property
-    def _jvm(self):
-        return self._spark.context._jvm
+    def _mount(self, source, mount_point, encryption_type, extra_configs, replace):
+        options = {str(key): str(value) for key, value in (extra_configs or {}).items()}
+        return self._call("mountWith", source, mount_point, encryption_type or "", options, replace)
 
-    def _open(self, name):
-        """Returns the Hadoop file system that holds a path, and the path."""
+    def _call(self, name, *arguments):
         if self._spark is None:
             raise RuntimeError("dbutils.fs: this interpreter has no Spark")
-        if ":/" not in name:
-            name = "dbfs:/" + name.lstrip("/")
-        path = getattr(self._jvm, "org.apache.hadoop.fs.Path")(name)
         try:
-            return path.getFileSystem(self._spark.context._jsc.hadoopConfiguration()), path
+            return self._spark.files(name, *arguments)
         except Exception as error:
-            if "No FileSystem for scheme" in str(error):
-                scheme = name.split(":", 1)[0]
-                raise NotImplementedError(f"dbutils.fs: `{scheme}:` is not available on this cluster") from None
-            raise
-
-    def _copy(self, source, destination, recurse, remove):
-        from_system, from_path = self._open(source)
-        to_system, to_path = self._open(destination)
-        if from_system.getFileStatus(from_path).isDirectory() and not recurse:
-            raise ValueError(f"dbutils.fs: `{source}` is a folder; give recurse=True")
-        files = getattr(self._jvm, "org.apache.hadoop.fs.FileUtil")
-        configuration = self._spark.context._jsc.hadoopConfiguration()
-        return files.copy(from_system, from_path, to_system, to_path, remove, True, configuration)
-
-
-def _info(status):
-    path, folder = status.getPath(), status.isDirectory()
-    end = "/" if folder else ""
-    return FileInfo(path.toString() + end, path.getName() + end, status.getLen(), status.getModificationTime())
+            raised = getattr(error, "java_exception", None)
+            if raised is None:
+                raise
+            kind = raised.getClass().getName()
+            if not kind.startswith(("java.io.", "org.apache.hadoop.", "java.lang.Illegal", "java.nio.file.")):
+                raise
+            text = f"{kind}: {raised.getMessage()}"
+        raise ERRORS.get(kind, OSError)(text)

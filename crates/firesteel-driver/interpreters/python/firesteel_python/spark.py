@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import py4j.clientserver
 import pyspark.accumulators
+from py4j.java_collections import MapConverter
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession, SQLContext
 from pyspark.sql.functions import udf
@@ -73,6 +74,18 @@ class Spark:
     def table(self, frame, rows_max, bytes_max):
         """Runs a DataFrame and returns the `results` object of its first rows as JSON text."""
         return bytes(self._entry.table(frame._jdf, rows_max, bytes_max))
+
+    def files(self, name, *arguments):
+        """Calls a function of `dbutils.fs` in the JVM."""
+        arguments = [self._map(value) if isinstance(value, dict) else value for value in arguments]
+        return getattr(self._entry.files(), name)(*arguments)
+
+    def secrets(self, name, *arguments):
+        """Calls a function of `dbutils.secrets` in the JVM."""
+        return getattr(self._entry.secrets(), name)(*arguments)
+
+    def _map(self, entries):
+        return MapConverter().convert(entries, self._gateway._gateway_client)
 
     def was_cancelled(self, error):
         """Whether an error says that the context's job group was cancelled."""

@@ -15,6 +15,8 @@ final class EntryPoint(root: SparkSession) {
 
   def session(context: String): SparkSession = sessions.computeIfAbsent(context, _ => root.newSession())
 
+  val files = new firesteel.FileUtils(() => root.sparkContext.hadoopConfiguration)
+
   def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] =
     data.limit(rowsMax).toJSON.collect().mkString("""{"resultType":"table","rows":[""", ",", "]}").getBytes("UTF-8")
 }

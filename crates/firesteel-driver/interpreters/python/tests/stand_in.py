@@ -14,7 +14,11 @@ import zipfile
 import pyspark
 
 SPARK_HOME = os.path.dirname(pyspark.__file__)
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "StandIn.scala")
+HERE = os.path.dirname(os.path.abspath(__file__))
+# The stand-in, and what Python calls in the real JVM side.
+SOURCES = [os.path.join(HERE, "StandIn.scala")] + [
+    os.path.join(HERE, "..", "..", "scala", "src", name) for name in ("Dbfs.scala", "FileUtils.scala", "Json.scala", "Mounts.scala")
+]
 
 
 class StandIn:
@@ -22,12 +26,15 @@ class StandIn:
 
     def __init__(self):
         self.logs = tempfile.TemporaryFile()
+        self.files = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
             [
                 os.path.join(SPARK_HOME, "bin", "spark-submit"),
                 *("--master", "local[2]", "--driver-memory", "1g"),
                 *("--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=2"),
                 *("--conf", "spark.driver.bindAddress=127.0.0.1", "--conf", "spark.driver.host=127.0.0.1"),
+                *("--conf", "spark.hadoop.fs.dbfs.impl=firesteel.DbfsFileSystem"),
+                *("--conf", f"spark.hadoop.fs.dbfs.root={self.files.name}"),
                 *("--class", "standin.StandIn", _compiled()),
             ],
             stdin=subprocess.PIPE,
@@ -55,6 +62,7 @@ class StandIn:
         self.process.wait()
         self.process.stdout.close()
         self.logs.close()
+        self.files.cleanup()
 
     def _answer(self):
         for line in self.process.stdout:
@@ -70,8 +78,11 @@ def stand_in():
 
 
 def _compiled():
-    with open(SOURCE, "rb") as source:
-        digest = hashlib.sha256(source.read() + pyspark.__version__.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(pyspark.__version__.encode())
+    for path in SOURCES:
+        with open(path, "rb") as source:
+            digest.update(source.read())
+    digest = digest.hexdigest()[:12]
     jar = os.path.join(tempfile.gettempdir(), f"firesteel-stand-in-{os.getuid()}-{digest}.jar")
     if not os.path.exists(jar):
         _compile(jar)
@@ -82,7 +93,7 @@ def _compile(jar):
     jars = ":".join(glob.glob(os.path.join(SPARK_HOME, "jars", "*.jar")))
     with tempfile.TemporaryDirectory() as classes:
         subprocess.run(
-            ["java", "-cp", jars, "scala.tools.nsc.Main", "-usejavacp", "-nowarn", "-d", classes, SOURCE], check=True
+            ["java", "-cp", jars, "scala.tools.nsc.Main", "-usejavacp", "-nowarn", "-d", classes, *SOURCES], check=True
         )
         with zipfile.ZipFile(jar + ".new", "w") as archive:
             for folder, _, names in os.walk(classes):

@@ -116,7 +116,14 @@ class Spark(unittest.TestCase):
         self.assertEqual(self.text("dbutils.fs.head(d + '/a', 3)"), "'h\u00e9'")
         self.assertEqual(self.text("[(f.name, f.size, f.isDir()) for f in dbutils.fs.ls(d)]"), "[('a', 6, False)]")
         self.assertEqual(self.text("dbutils.fs.mkdirs(d + '/n'), dbutils.fs.cp(d + '/a', d + '/n/b'), dbutils.fs.rm(d, True)"), "(True, True, True)")
-        self.assertIn("not available", self.python.run("%fs ls /").summary)
+        self.assertEqual(self.text("dbutils.fs.mkdirs('/n'), dbutils.fs.ls('dbfs:/')[0][:2]"), "(True, ('dbfs:/n/', 'n/'))")
+        for code, said in (
+            ("dbutils.fs.ls('/nope')", "FileNotFoundError: java.io.FileNotFoundException: No such file or directory: dbfs:/nope"),
+            ("dbutils.fs.put('/n', 'x')", "FileExistsError: org.apache.hadoop.fs.FileAlreadyExistsException: dbfs:/n is a directory"),
+            ("dbutils.fs.cp('/n', '/m')", "OSError: java.io.IOException: `/n` is a folder; give recurse = true"),
+            ("dbutils.fs.unmount('/mnt/nope')", "ValueError: java.lang.IllegalArgumentException: Directory not mounted: /mnt/nope"),
+        ):
+            self.assertEqual(self.python.run(code).cause.splitlines()[-1], said)
 
     # Interrupts
 

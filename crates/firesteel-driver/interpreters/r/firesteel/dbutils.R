@@ -10,9 +10,11 @@ make_dbutils <- function() {
     ),
     widgets = widgets,
     fs = unavailable_all("dbutils.fs", "use a Python or Scala command of this context", c(
-      "cp", "head", "ls", "mkdirs", "mount", "mounts", "mv", "put", "refreshMounts", "rm", "unmount"
+      "cp", "head", "ls", "mkdirs", "mount", "mounts", "mv", "put", "refreshMounts", "rm", "unmount", "updateMount"
     )),
-    secrets = unavailable_all("dbutils.secrets", "there are no secret scopes on this cluster", c("get", "list", "listScopes")),
+    secrets = unavailable_all("dbutils.secrets", "use a Python or Scala command of this context", c(
+      "get", "getBytes", "list", "listScopes"
+    )),
     library = unavailable_all("dbutils.library", "use install.packages()", c("install", "installPyPI", "restartPython")),
     help = function(...) print_dbutils()
   ), class = "firesteel_dbutils")

@@ -138,6 +138,8 @@ final class Control(launch: Launch) {
   private val engines = new Engines(launch, (context, active) => connection.send("type" -> "streams", "context" -> context, "active" -> active))
   private val cancels = new Cancels(() => engines.spark)
   private val interpreters = new ConcurrentHashMap[String, Interpreter]
+  private val secretAsks = new SecretAsks(fields => connection.send(fields: _*))
+  SecretUtils.asks = secretAsks
   private lazy val gateways = new Gateways(engines.sessions)
 
   /** Makes Scala interpreters one after the other: making one keeps a core busy, and the others are for user code. */
@@ -193,6 +195,7 @@ final class Control(launch: Launch) {
     case "cancel" => cancel(message.text("context"), message.textOrNull("interpreter"), message.textOrNull("command"))
     case "forget" => forget(message.text("interpreter"))
     case "resize" => ExecutorWatch.resize(engines.spark, message.fields("executors").asInstanceOf[Long].toInt)
+    case "secret_answer" => secretAsks.answered(message)
     case "close_context" => engines.sessions.close(message.text("context"))
     case other => throw new IOException(s"unknown message `$other`")
   }

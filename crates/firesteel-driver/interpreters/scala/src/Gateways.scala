@@ -52,6 +52,11 @@ final class EntryPoint(sessions: Sessions) {
 
   /** A command was cancelled: what it has started ends with it. */
   def stopStreams(context: String, sinceMs: Long): Unit = sessions.stopStreams(context, sinceMs)
+  /** `dbutils.fs`. */
+  val files = new FileUtils(() => sessions.spark.hadoopConfiguration)
+
+  /** `dbutils.secrets`. */
+  val secrets: SecretUtils = SecretUtils()
 
   /** A DataFrame as the `results` object of a table, UTF-8. */
   def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] = Table.encode(data, rowsMax, bytesMax)

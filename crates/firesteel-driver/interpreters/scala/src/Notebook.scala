@@ -21,7 +21,7 @@ final class Notebook private (val number: Long, spark: () => Sessions, limits: (
   def session: SparkSession = spark().of(context)
   def sparkContext: SparkContext = spark().spark
   def lastException: Throwable = failed
-  val dbutils = new DbUtils
+  val dbutils = new DbUtils(() => sparkContext)
 
   /** The last call of a command wins; a table is fetched at once, so that what it shows is what was so. */
   def display(value: Any): Unit = shown = value match {
@@ -77,7 +77,9 @@ object Notebook {
 }
 
 /** What notebooks expect of `dbutils` in Scala. */
-final class DbUtils {
+final class DbUtils(spark: () => SparkContext) {
+  val fs = new FileUtils(() => spark().hadoopConfiguration)
+  val secrets: SecretUtils = SecretUtils()
   val notebook = new DbUtils.NotebookUtils
 }
 

@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use axum::Json;
-use tracing::{Instrument, Span};
-
 use crate::engine::EngineError;
 use crate::http::AppState;
+use crate::http::change;
 use crate::http::error::ApiError;
+use axum::Json;
 
 pub(crate) mod clusters;
 pub(crate) mod commands;
@@ -17,17 +16,6 @@ pub(crate) mod contexts;
 
 /// What a handler of 1.2 returns.
 type Answer<T> = Result<Json<T>, ApiError>;
-
-/// Carries a change out even if the caller hangs up: only the wait for its outcome ends with the connection.
-pub(crate) async fn change<T, F>(app: &AppState, change: F) -> Result<T, EngineError>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, EngineError>> + Send + 'static,
-{
-    let outcome = app.changes.spawn(change.instrument(Span::current())).await;
-    // Nobody cancels the task, so it has an outcome or has panicked; the panic is this request's.
-    outcome.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))
-}
 
 /// Asks for a status, with time to wait for something to say. The wait ends when the server stops; it ends with the
 /// connection too, since this future is dropped then.

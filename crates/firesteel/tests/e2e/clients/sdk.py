@@ -1,14 +1,18 @@
 """Cases for the stock SDK: `sdk.py CASE FACTS`. The host and the token come from the environment, as its users have them."""
 
+import base64
 import contextlib
+import io
 import json
 import sys
+import uuid
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config, DatabricksError
 from databricks.sdk.dbutils import RemoteDbUtils
 from databricks.sdk.errors import ResourceDoesNotExist
 from databricks.sdk.service.compute import CommandStatus, ContextStatus, Language, ResultType
+from databricks.sdk.service.workspace import ImportFormat
 
 FACTS = json.loads(sys.argv[2])
 CLUSTER = FACTS["cluster"]
@@ -103,7 +107,7 @@ def an_unknown_cluster_does_not_exist():
 def remote_dbutils_list_the_mounts():
     dbutils = RemoteDbUtils(Config(cluster_id=CLUSTER))
     mounts = dbutils.fs.mounts()
-    assert [mount.mountPoint for mount in mounts] == ["/"], mounts
+    assert mounts[0].mountPoint == "/", mounts
     # It never does this itself: its context is there until the cluster has no room for more.
     WorkspaceClient().command_execution.destroy(CLUSTER, dbutils._ctx.id)
 
@@ -135,6 +139,67 @@ def a_user_with_a_password_gets_through():
         host=FACTS["host"], username=FACTS["user"], password=FACTS["password"], auth_type="basic"
     )
     a_command_runs_and_its_context_is_destroyed(client)
+
+
+def files_go_up_and_down():
+    client = WorkspaceClient()
+    place = f"/e2e/sdk-{uuid.uuid4()}"
+    # More than one block.
+    content = bytes(range(256)) * 5000
+    client.dbfs.upload(f"{place}/a.bin", io.BytesIO(content))
+    try:
+        client.dbfs.upload(f"{place}/a.bin", io.BytesIO(content))
+    except DatabricksError as error:
+        assert error.error_code == "RESOURCE_ALREADY_EXISTS", error.error_code
+    else:
+        raise AssertionError("a file was replaced unasked")
+    assert client.dbfs.download(f"{place}/a.bin").read() == content
+    assert client.dbfs.exists(f"{place}/a.bin") and not client.dbfs.exists(f"{place}/nope")
+    client.dbfs.copy(f"dbfs:{place}/a.bin", f"dbfs:{place}/b.bin")
+    client.dbfs.move_(f"dbfs:{place}/b.bin", f"dbfs:{place}/c.bin")
+    seen = sorted((entry.path, entry.file_size) for entry in client.dbfs.list(place))
+    assert seen == [(f"{place}/a.bin", len(content)), (f"{place}/c.bin", len(content))], seen
+    dbutils = RemoteDbUtils(Config(cluster_id=CLUSTER))
+    dbutils.fs.put(f"{place}/t.txt", "text", True)
+    assert dbutils.fs.head(f"{place}/t.txt") == "text"
+    assert [entry.name for entry in dbutils.fs.ls(f"{place}/t.txt")] == ["t.txt"]
+    dbutils.fs.rm(place, True)
+    assert not client.dbfs.exists(place)
+
+
+def a_notebook_and_a_file_are_uploaded():
+    workspace = WorkspaceClient().workspace
+    place = f"/Users/admin/e2e-{uuid.uuid4()}"
+    workspace.mkdirs(place)
+    workspace.upload(f"{place}/nb.py", io.BytesIO(b"print(1)\n"), overwrite=True)
+    workspace.upload(f"{place}/raw.bin", io.BytesIO(bytes(range(256))), format=ImportFormat.AUTO)
+    seen = sorted((node.path, node.object_type.value) for node in workspace.list(place))
+    assert seen == [(f"{place}/nb.py", "NOTEBOOK"), (f"{place}/raw.bin", "FILE")], seen
+    assert workspace.download(f"{place}/raw.bin").read() == bytes(range(256))
+    assert workspace.download(f"{place}/nb.py").read() == b"# Databricks notebook source\nprint(1)\n"
+    assert workspace.get_status(f"{place}/nb.py").object_id > 0
+    try:
+        workspace.upload(f"{place}/nb.py", io.BytesIO(b""))
+    except DatabricksError as error:
+        assert error.error_code == "RESOURCE_ALREADY_EXISTS", error.error_code
+    else:
+        raise AssertionError("a notebook was replaced unasked")
+    workspace.delete(place, recursive=True)
+
+
+def secrets_are_kept():
+    client = WorkspaceClient()
+    scope = f"sdk-{uuid.uuid4()}"
+    client.secrets.create_scope(scope)
+    client.secrets.put_secret(scope, "k", string_value="v\u00e9")
+    assert scope in [found.name for found in client.secrets.list_scopes()]
+    assert [found.key for found in client.secrets.list_secrets(scope)] == ["k"]
+    assert base64.b64decode(client.secrets.get_secret(scope, "k").value).decode() == "v\u00e9"
+    dbutils = RemoteDbUtils(Config(cluster_id=CLUSTER))
+    assert dbutils.secrets.get(scope, "k") == "v\u00e9"
+    assert [found.permission.value for found in client.secrets.list_acls(scope)] == ["MANAGE"]
+    client.secrets.delete_secret(scope, "k")
+    client.secrets.delete_scope(scope)
 
 
 if __name__ == "__main__":
