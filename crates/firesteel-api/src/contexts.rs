@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ContextId;
+use crate::{ContextId, Language};
 
 /// The status of a context. `Running` and `Error` are where a client stops waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,4 +29,29 @@ pub struct ContextView {
     pub id: ContextId,
     /// What it is doing.
     pub status: ContextStatus,
+}
+
+/// The answer of `contexts/list`: one page, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContextList {
+    /// The contexts.
+    pub contexts: Vec<ListedContext>,
+    /// What asks for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// One context of a list. Times are Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedContext {
+    /// The context.
+    pub id: ContextId,
+    /// The language that was made ready first.
+    pub language: Language,
+    /// What it is doing.
+    pub status: ContextStatus,
+    /// When it was made.
+    pub created_ms: u64,
 }

@@ -8,6 +8,7 @@ use firesteel_api::results::Results;
 use firesteel_api::{CommandId, ContextId, Language};
 use firesteel_model::Queue;
 
+use crate::progress::Tally;
 use crate::protocol::interpreters::InterpreterId;
 
 /// How many commands of one context may wait: the most that a server's configuration allows. The server refuses earlier.
@@ -31,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) stop: Option<Stop>,
     /// The query that it waits for.
     pub(crate) query: Option<Query>,
+    /// Its Spark jobs.
+    pub(crate) tally: Tally,
 }
 
 /// A query that a running command asked for.

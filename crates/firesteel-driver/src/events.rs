@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -13,6 +14,12 @@ use crate::protocol::link::DriverEvent;
 
 /// How many bytes of unacknowledged results are kept before no new command is started.
 pub(crate) const EVENTS_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
+
+/// How many bytes of unacknowledged output are kept. Whoever prints more waits, for [`OUTPUT_PATIENCE`] at most.
+pub(crate) const OUTPUT_BYTES_MAX: usize = if cfg!(test) { 256 << 10 } else { 32 << 20 };
+
+/// How long code that prints waits for a server that takes nothing in. Then its output is skipped until the server does.
+pub(crate) const OUTPUT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What an event costs beside its payload and its reason, roughly.
 const EVENT_BYTES: usize = 256;
@@ -35,6 +42,10 @@ impl Numbered {
         };
         EVENT_BYTES + reason + self.payload.as_ref().map_or(0, Bytes::len)
     }
+
+    fn output_bytes(&self) -> usize {
+        if matches!(self.what, DriverEvent::Output { .. }) { self.cost() } else { 0 }
+    }
 }
 
 /// The log. Cheap to clone: every clone is the same log.
@@ -42,6 +53,7 @@ impl Numbered {
 pub(crate) struct Events {
     log: Arc<Mutex<Log>>,
     bell: Arc<Notify>,
+    room: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -49,6 +61,9 @@ struct Log {
     kept: VecDeque<Numbered>,
     bytes: usize,
     last: u64,
+    output_bytes: usize,
+    /// The server has not taken output in for too long.
+    output_skipped: bool,
 }
 
 impl Events {
@@ -58,6 +73,7 @@ impl Events {
         log.last += 1;
         let event = Numbered { number: log.last, what, payload };
         log.bytes += event.cost();
+        log.output_bytes += event.output_bytes();
         log.kept.push_back(event);
         drop(log);
         self.bell.notify_waiters();
@@ -69,7 +85,44 @@ impl Events {
         while log.kept.front().is_some_and(|event| event.number <= number) {
             let event = log.kept.pop_front().expect("the front was just seen");
             log.bytes -= event.cost();
+            log.output_bytes -= event.output_bytes();
         }
+        if log.output_bytes < OUTPUT_BYTES_MAX {
+            log.output_skipped = false;
+            drop(log);
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Tells whether there is room for more output.
+    pub(crate) fn takes_output(&self) -> bool {
+        self.lock().output_bytes < OUTPUT_BYTES_MAX
+    }
+
+    /// Waits until there is room for more output, or has waited for [`OUTPUT_PATIENCE`] in vain and has given up. Cancel-safe.
+    pub(crate) async fn output_room(&self) {
+        loop {
+            let notified = self.room.notified();
+            if self.takes_output() {
+                return;
+            }
+            if self.skips_output() {
+                notified.await;
+            } else if tokio::time::timeout(OUTPUT_PATIENCE, notified).await.is_err() {
+                return self.give_up_output();
+            }
+        }
+    }
+
+    /// Output is skipped until there is room again.
+    pub(crate) fn give_up_output(&self) {
+        let mut log = self.lock();
+        log.output_skipped = log.output_bytes >= OUTPUT_BYTES_MAX;
+    }
+
+    /// Tells whether output is skipped.
+    pub(crate) fn skips_output(&self) -> bool {
+        self.lock().output_skipped
     }
 
     /// Waits for the first event above `number`. Cancel-safe.
@@ -100,6 +153,11 @@ impl Events {
         let front = log.kept.front()?.number;
         let place = usize::try_from((number + 1).saturating_sub(front)).ok()?;
         log.kept.get(place).cloned()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Vec<Numbered> {
+        self.lock().kept.iter().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {

@@ -3,6 +3,8 @@
 //! The driver asks through an [`InterpreterHandle`] and hears [`InterpreterEvent`]s. Nothing here decides what runs
 //! next; nothing here knows contexts' queues.
 
+use std::sync::{Arc, Mutex, MutexGuard};
+
 use bytes::Bytes;
 use firesteel_api::results::{Results, ResultsBody};
 use firesteel_api::{CommandId, ContextId};
@@ -10,7 +12,8 @@ use tokio::io::BufReader;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::output::{Pipe, Printed};
+use crate::live::Live;
+use crate::output::{Pipe, Printed, READ_BYTES};
 use crate::protocol::frame::{self, FrameError, Message, PAYLOAD_BYTES_MAX};
 use crate::protocol::interpreters::{FromInterpreter, InterpreterId, Outcome, ToInterpreter};
 use crate::stream::{Reader, Stream, Writer};
@@ -23,17 +26,39 @@ const READ_AHEAD: usize = 2;
 
 /// A handle to one interpreter. Dropping it closes the connection, which is the order to end, whether or not the
 /// interpreter reads; nothing more is heard of it.
-#[derive(Debug)]
 pub(crate) struct InterpreterHandle {
     asks: mpsc::Sender<Ask>,
     tasks: [AbortHandle; 2],
+    printing: Arc<Printing>,
+}
+
+/// Where an interpreter's output comes from and goes while it runs.
+struct Printing {
+    /// Of a Python or R interpreter.
+    pipe: Option<Pipe>,
+    live: Mutex<Live>,
+}
+
+impl Printing {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().expect("no holder of the output panics")
+    }
 }
 
 #[derive(Debug)]
 enum Ask {
     Bind(ContextId),
-    Execute(CommandId, Bytes),
+    Execute(CommandId, Bytes, Seen),
     Answer(Ended),
+}
+
+/// Whether users see what a command prints while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It is one of theirs.
+    Yes,
+    /// It is a query that another command asked for.
+    No,
 }
 
 /// What the driver hears of an interpreter.
@@ -87,19 +112,41 @@ impl InterpreterHandle {
         stream: Stream,
         pipe: Option<Pipe>,
         text_chars_max: usize,
+        live: Live,
         reports: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
     ) -> Self {
         let (asks, inbox) = mpsc::channel(ASKS_MAX);
         let (reader, writer) = stream.split();
         let (messages, reading) = read_ahead(reader);
         let printed = Printed::new(text_chars_max);
-        let task = Task { inbox, writer, pipe, printed, binding: false, asking: false, running: None };
+        let printing = Arc::new(Printing { pipe, live: Mutex::new(live) });
+        let task = Task {
+            inbox,
+            writer,
+            printing: printing.clone(),
+            buffer: vec![0; if printing.pipe.is_some() { READ_BYTES } else { 0 }],
+            printed,
+            context: None,
+            binding: false,
+            asking: false,
+            running: None,
+        };
         let serving = tokio::spawn(async move {
             let last = task.run(messages, id, &reports).await;
             // A driver that is gone needs no report.
             let _ = reports.send((id, last)).await;
         });
-        Self { asks, tasks: [reading, serving.abort_handle()] }
+        Self { asks, tasks: [reading, serving.abort_handle()], printing }
+    }
+
+    /// The interpreter is to go: what its command printed up to now is not to go with it.
+    pub(crate) fn last_words(&self) {
+        let mut live = self.printing.live();
+        if let Some(pipe) = &self.printing.pipe {
+            // What cannot be read any more cannot be kept either.
+            let _ = pipe.drain(|bytes| live.push(bytes));
+        }
+        live.finish();
     }
 
     /// Gives the interpreter to a context. False when its task is gone.
@@ -108,8 +155,8 @@ impl InterpreterHandle {
     }
 
     /// Runs a command. False when its task is gone.
-    pub(crate) fn execute(&self, command: CommandId, source: Bytes) -> bool {
-        self.asks.try_send(Ask::Execute(command, source)).is_ok()
+    pub(crate) fn execute(&self, command: CommandId, source: Bytes, seen: Seen) -> bool {
+        self.asks.try_send(Ask::Execute(command, source, seen)).is_ok()
     }
 
     /// Answers the query that the running command asked for. False when its task is gone.
@@ -147,8 +194,11 @@ fn read_ahead(reader: Reader) -> (mpsc::Receiver<Incoming>, AbortHandle) {
 struct Task {
     inbox: mpsc::Receiver<Ask>,
     writer: Writer,
-    pipe: Option<Pipe>,
+    printing: Arc<Printing>,
+    /// For what is read of the pipe.
+    buffer: Vec<u8>,
     printed: Printed,
+    context: Option<ContextId>,
     /// It was asked to bind and has not answered.
     binding: bool,
     /// Its command waits for a query.
@@ -159,7 +209,8 @@ struct Task {
 enum Next {
     Ask(Option<Ask>),
     Message(Incoming),
-    Printed(std::io::Result<()>),
+    Printed(std::io::Result<usize>),
+    Due,
 }
 
 impl Task {
@@ -170,15 +221,20 @@ impl Task {
         id: InterpreterId,
         reports: &mpsc::Sender<(InterpreterId, InterpreterEvent)>,
     ) -> InterpreterEvent {
-        if let Some(pipe) = &self.pipe {
+        if let Some(pipe) = &self.printing.pipe {
             pipe.unlink();
         }
         loop {
+            let (ready, takes) = {
+                let live = self.printing.live();
+                (live.ready(), !live.must_wait())
+            };
             let next = tokio::select! {
                 biased;
                 ask = self.inbox.recv() => Next::Ask(ask),
-                message = messages.recv() => Next::Message(message.unwrap_or(Ok(None))),
-                read = read_pipe(self.pipe.as_ref(), &mut self.printed) => Next::Printed(read),
+                () = ready => Next::Due,
+                message = messages.recv(), if takes => Next::Message(message.unwrap_or(Ok(None))),
+                read = read_pipe(self.printing.pipe.as_ref(), &mut self.buffer), if takes => Next::Printed(read),
             };
             let event = match next {
                 Next::Ask(None) | Next::Message(Ok(None)) => return InterpreterEvent::HungUp,
@@ -187,7 +243,15 @@ impl Task {
                     // It does not read any more: the end of its connection is on its way.
                     Err(_) => return InterpreterEvent::HungUp,
                 },
-                Next::Printed(Ok(())) => continue,
+                Next::Due => {
+                    self.printing.live().send();
+                    continue;
+                }
+                Next::Printed(Ok(bytes)) => {
+                    self.printed.push(&self.buffer[..bytes]);
+                    self.printing.live().push(&self.buffer[..bytes]);
+                    continue;
+                }
                 Next::Printed(Err(error)) => {
                     return InterpreterEvent::Broken(format!("its output cannot be read: {error}"));
                 }
@@ -209,14 +273,18 @@ impl Task {
         match ask {
             Ask::Bind(context) => {
                 self.binding = true;
+                self.context = Some(context);
                 frame::write(&mut self.writer, &ToInterpreter::Bind { context }, None).await
             }
-            Ask::Execute(command, source) => {
+            Ask::Execute(command, source, seen) => {
                 // What came since the last command ended is nobody's.
-                if let Some(pipe) = &self.pipe {
-                    pipe.drain(&mut self.printed)?;
+                if let Some(pipe) = &self.printing.pipe {
+                    pipe.drain(|_| {})?;
                 }
                 self.printed.clear();
+                if let (Some(context), Seen::Yes) = (self.context, seen) {
+                    self.printing.live().begin(context, command);
+                }
                 self.running = Some(command);
                 frame::write(&mut self.writer, &ToInterpreter::Execute { command }, Some(&source)).await
             }
@@ -240,7 +308,9 @@ impl Task {
             FromInterpreter::BindFailed { reason } => Ok(Some(InterpreterEvent::BindFailed(reason))),
             FromInterpreter::Output {} => {
                 if self.running.is_some() {
-                    self.printed.push(&message.payload.unwrap_or_default());
+                    let bytes = message.payload.unwrap_or_default();
+                    self.printed.push(&bytes);
+                    self.printing.live().push(&bytes);
                 }
                 Ok(None)
             }
@@ -262,9 +332,16 @@ impl Task {
     }
 
     fn ended(&mut self, outcome: Outcome, alone: bool, payload: Bytes) -> Result<Ended, String> {
-        if let Some(pipe) = &self.pipe {
-            pipe.drain(&mut self.printed).map_err(|error| format!("its output cannot be read: {error}"))?;
+        let mut live = self.printing.live();
+        if let Some(pipe) = &self.printing.pipe {
+            let both = |bytes: &[u8]| {
+                self.printed.push(bytes);
+                live.push(bytes);
+            };
+            pipe.drain(both).map_err(|error| format!("its output cannot be read: {error}"))?;
         }
+        live.finish();
+        drop(live);
         if alone {
             self.printed.clear();
         }
@@ -305,9 +382,9 @@ impl Task {
     }
 }
 
-async fn read_pipe(pipe: Option<&Pipe>, printed: &mut Printed) -> std::io::Result<()> {
+async fn read_pipe(pipe: Option<&Pipe>, buffer: &mut [u8]) -> std::io::Result<usize> {
     match pipe {
-        Some(pipe) => pipe.read(printed).await,
+        Some(pipe) => pipe.read(buffer).await,
         None => std::future::pending().await,
     }
 }

@@ -7,11 +7,12 @@
 //! - `spec`: what a driver is told when it is started.
 //! - `runtime`: an installed Spark with its Java and Python, and what is compiled for it.
 //! - `driver`: the task that owns every context and decides.
-//! - `context`, `spares`, `interpreter`, `stream`, `output`: one context, the interpreters made ahead, one interpreter's
-//!   connection and what it prints.
+//! - `context`, `spares`, `interpreter`, `stream`, `output`, `live`: one context, the interpreters made ahead, one
+//!   interpreter's connection and what it prints, for the result and while it runs.
 //! - `process`, `control`: child processes, and what the two that have one say over their control connection.
 //! - `holder`: the lock that makes a driver the only one of its cluster.
-//! - `listen`, `link`, `events`: the sockets, the connection to the server, and what it has not acknowledged.
+//! - `listen`, `link`, `events`, `progress`: the sockets, the connection to the server, what it has not acknowledged, and
+//!   how far Spark jobs are.
 
 mod context;
 mod control;
@@ -21,9 +22,11 @@ mod holder;
 mod interpreter;
 mod link;
 mod listen;
+mod live;
 mod magics;
 mod output;
 pub mod process;
+mod progress;
 pub mod protocol;
 mod redact;
 pub mod runtime;

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use bytes::Bytes;
 
 use crate::events::Events;
+use crate::progress::{Latest, Told};
 use crate::protocol::VERSION;
 use crate::protocol::frame;
 use crate::protocol::link::{FromDriver, HeldContext, ToDriver};
@@ -40,13 +41,37 @@ pub(crate) struct Welcome {
     pub(crate) contexts: Vec<HeldContext>,
 }
 
+/// What a driver says to its server.
+pub(crate) struct Said {
+    pub(crate) events: Events,
+    pub(crate) progress: Latest,
+}
+
+impl Said {
+    /// Waits for what comes next behind an event and a progress, both of which it moves on.
+    async fn next(&self, event: &mut u64, progress: &mut u64) -> (FromDriver, Option<Bytes>) {
+        tokio::select! {
+            biased; // what has happened before how far it is
+            next = self.events.after(*event) => {
+                *event = next.number;
+                (FromDriver::Event { event: next.number, what: next.what }, next.payload)
+            }
+            told = self.progress.after(*progress) => {
+                *progress = told.number;
+                let Told { context, command, progress, .. } = told;
+                (FromDriver::Progress { context, command, progress }, None)
+            }
+        }
+    }
+}
+
 impl Link {
     /// Answers a `hello` and starts the connection: every event that was not acknowledged is sent, then each new one.
     pub(crate) fn start(
         number: u64,
         stream: UnixStream,
         welcome: Welcome,
-        events: Events,
+        said: Said,
         reports: mpsc::Sender<LinkEvent>,
     ) -> Self {
         let (reader, mut writer) = stream.into_split();
@@ -61,18 +86,15 @@ impl Link {
                     pid: i32::try_from(std::process::id()).unwrap_or_default(),
                     contexts: welcome.contexts,
                 };
-                let mut sent = 0;
+                let (mut event, mut progress) = (0, 0);
                 let mut written = frame::write(&mut writer, &welcome, None).await;
                 while written.is_ok() {
-                    written = tokio::select! {
+                    let (message, payload) = tokio::select! {
                         biased; // a command waits for it
-                        Some(ask) = inbox.recv() => frame::write(&mut writer, &FromDriver::SecretAsk(ask), None).await,
-                        event = events.after(sent) => {
-                            sent = event.number;
-                            let head = FromDriver::Event { event: event.number, what: event.what };
-                            frame::write(&mut writer, &head, event.payload.as_deref()).await
-                        }
+                        Some(ask) = inbox.recv() => (FromDriver::SecretAsk(ask), None),
+                        next = said.next(&mut event, &mut progress) => next,
                     };
+                    written = frame::write(&mut writer, &message, payload.as_deref()).await;
                 }
                 let _ = reports.send(LinkEvent::Ended(number)).await;
             }

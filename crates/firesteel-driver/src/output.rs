@@ -12,7 +12,7 @@ use crate::stream::make_pipe;
 const CUT: &str = "\n*** WARNING: the output is longer than the limit; the rest was skipped. ***";
 
 /// The bytes that one read of a pipe takes at most: what a pipe holds.
-const READ_BYTES: usize = 64 << 10;
+pub(crate) const READ_BYTES: usize = 64 << 10;
 
 /// How much a pipe may still hold when its command is over. A process left behind that writes without end would
 /// otherwise never let the command end.
@@ -87,30 +87,27 @@ impl Pipe {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// Waits for bytes and keeps them. Cancel-safe.
-    pub(crate) async fn read(&self, into: &mut Printed) -> io::Result<()> {
+    /// Waits for bytes and returns how many it put into the buffer. Cancel-safe.
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.receiver.readable().await?;
         // A pipe that is written to without end is always readable: the others on this thread have their turn.
         tokio::task::consume_budget().await;
-        let mut buffer = vec![0u8; READ_BYTES];
-        match self.receiver.try_read(&mut buffer) {
-            Ok(bytes) => into.push(&buffer[..bytes]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+        match self.receiver.try_read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            read => read,
         }
-        Ok(())
     }
 
-    /// Keeps all that was written before now. The writer's `done` came over a socket after its last write
+    /// Hands on all that was written before now. The writer's `done` came over a socket after its last write
     /// to this pipe, so what the command printed is here in full.
-    pub(crate) fn drain(&self, into: &mut Printed) -> io::Result<()> {
+    pub(crate) fn drain(&self, mut into: impl FnMut(&[u8])) -> io::Result<()> {
         let mut buffer = vec![0u8; READ_BYTES];
         let mut drained = 0;
         while drained < DRAIN_BYTES_MAX {
             // Read past tokio's readiness: it may not have heard yet of bytes that are already there.
             match nix::unistd::read(&self.receiver, &mut buffer) {
                 Ok(bytes) => {
-                    into.push(&buffer[..bytes]);
+                    into(&buffer[..bytes]);
                     drained += bytes;
                 }
                 Err(nix::errno::Errno::EAGAIN) => break,
@@ -160,7 +157,7 @@ mod tests {
         let mut writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         std::io::Write::write_all(&mut writer, &[b'x'; 60_000]).unwrap();
         let mut printed = Printed::new(1 << 20);
-        pipe.drain(&mut printed).unwrap();
+        pipe.drain(|bytes| printed.push(bytes)).unwrap();
         assert_eq!(printed.take().0.len(), 60_000);
     }
 }

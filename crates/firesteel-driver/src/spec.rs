@@ -37,6 +37,8 @@ pub struct DriverSpec {
     pub runtime_version: String,
     /// Bounds of results.
     pub limits: ResultLimits,
+    /// How many bytes of what one command prints are sent while it runs; of what is beyond them, the last.
+    pub output_bytes_max: usize,
     /// How many spare interpreters of each language are kept.
     pub spares: SpareCounts,
     /// How much memory a Python or R process of a context may have for data, in MiB; 0 is no limit.

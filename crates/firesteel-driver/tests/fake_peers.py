@@ -240,6 +240,13 @@ def say(interpreter, rest, _done):
     return ""
 
 
+def print_and(interpreter, rest, done):
+    """`print-and WORD TEXT`: prints, and goes on as that word does."""
+    word, _, text = rest.partition(" ")
+    interpreter.print(text)
+    return WORDS[word](interpreter, "3", done)
+
+
 def deaf(_interpreter, rest, _done):
     with open("interrupts", "w") as log:
         signal.signal(signal.SIGINT, lambda *_: (log.write("x"), log.flush()))
@@ -335,6 +342,7 @@ def close(interpreter, _rest, _done):
 WORDS = {
     "echo": lambda _interpreter, rest, _done: rest,
     "print": say,
+    "print-and": print_and,
     "wait": lambda interpreter, _rest, _done: interpreter.wait(),
     "deaf": deaf,
     "deaf-thread": deaf_thread,

@@ -18,6 +18,11 @@ pub const ROWS_MAX: usize = 10_000;
 pub const TABLE_BYTES_MAX: usize = 2_000_000;
 /// The text of one result.
 pub const TEXT_CHARS_MAX: usize = 50_000;
+/// What one command prints, as it is kept while it runs and after; of what is beyond, the last. The most that the service
+/// lets a driver be set to.
+pub const OUTPUT_BYTES_MAX: usize = 20_000_000;
+/// Event streams open at a time: one for each context, and as many again.
+pub const EVENT_STREAMS_MAX: usize = 300;
 /// How long a status call is held while there is nothing new to say.
 pub const HOLD_MAX: Duration = Duration::from_secs(2);
 
@@ -58,6 +63,10 @@ pub struct Limits {
     pub table_bytes_max: usize,
     /// The text of one result.
     pub text_chars_max: usize,
+    /// What one command prints, as it is kept while it runs and after.
+    pub output_bytes_max: usize,
+    /// Event streams open at a time.
+    pub event_streams_max: usize,
     /// How long a status call is held while there is nothing new to say.
     pub hold_max_ms: u64,
 }
@@ -91,6 +100,8 @@ impl Default for Limits {
             rows_max: ROWS_MAX,
             table_bytes_max: TABLE_BYTES_MAX,
             text_chars_max: TEXT_CHARS_MAX,
+            output_bytes_max: OUTPUT_BYTES_MAX,
+            event_streams_max: EVENT_STREAMS_MAX,
             hold_max_ms: 2_000,
         }
     }
@@ -119,6 +130,9 @@ impl Limits {
             ("table_bytes_max", self.table_bytes_max as u64, 1_000, BULK_MAX),
             // As JSON, a character takes up to six bytes.
             ("text_chars_max", self.text_chars_max as u64, 1, BULK_MAX / 6),
+            ("output_bytes_max", self.output_bytes_max as u64, 0, BULK_MAX),
+            // Each holds a connection of its own over HTTP/1.1; those have a bound too.
+            ("event_streams_max", self.event_streams_max as u64, 0, 10_000),
             ("hold_max_ms", self.hold_max_ms, 0, 4_000),
         ];
         match bounds.into_iter().find(|(_, value, min, max)| value < min || value > max) {

@@ -175,6 +175,26 @@ impl Store {
         .await
     }
 
+    /// Returns up to `limit` commands of a context, the newest first, of those with a number below `before`.
+    pub async fn commands_page(
+        &self,
+        context: ContextId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<CommandRecord>, StoreError> {
+        self.read_bulk("list the commands", move |db| {
+            db.prepare_cached(
+                "SELECT * FROM commands WHERE context = ?1 AND sequence < ?2 ORDER BY sequence DESC LIMIT ?3",
+            )?
+            .query_map(
+                params![context.to_string(), integer(before.unwrap_or(u64::MAX)), integer(limit as u64)],
+                record,
+            )?
+            .collect()
+        })
+        .await
+    }
+
     /// Returns the commands of a cluster that are not over, by context and then by sequence: what a new connection to
     /// its driver must settle.
     pub async fn open_commands(&self, cluster: &ClusterId) -> Result<Vec<CommandRecord>, StoreError> {

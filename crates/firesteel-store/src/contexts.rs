@@ -101,6 +101,27 @@ impl Store {
         .await
     }
 
+    /// Returns up to `limit` contexts of a cluster, the newest first, of those older than `before`.
+    pub async fn contexts_page(
+        &self,
+        cluster: &ClusterId,
+        before: Option<ContextId>,
+        limit: usize,
+    ) -> Result<Vec<ContextRecord>, StoreError> {
+        let cluster = cluster.clone();
+        // Ids sort by time, and are numbers.
+        let before = before.map_or_else(|| i64::MAX.to_string(), |id| id.to_string());
+        self.read_bulk("list the contexts", move |db| {
+            db.prepare_cached(
+                "SELECT * FROM contexts WHERE cluster = ?1 AND CAST(id AS INTEGER) < CAST(?2 AS INTEGER)
+                 ORDER BY CAST(id AS INTEGER) DESC LIMIT ?3",
+            )?
+            .query_map(params![cluster.as_str(), before, integer(limit as u64)], record)?
+            .collect()
+        })
+        .await
+    }
+
     /// Deletes a context of a cluster, its commands and their results; tells whether there was one.
     pub async fn delete_context(&self, cluster: &ClusterId, id: ContextId) -> Result<bool, StoreError> {
         let cluster = cluster.clone();

@@ -15,7 +15,7 @@ use crate::columns::{self, integer, number, parsed};
 use crate::error::Failure;
 use crate::lives::{count_workers, move_cluster};
 use crate::store::now_ms;
-use crate::{Store, StoreError, history};
+use crate::{Output, Store, StoreError, history, outputs};
 
 /// The results of one command; the protocol's payload has the same bound.
 const RESULTS_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -64,6 +64,13 @@ pub enum Change {
     CommandStarted {
         /// The command.
         command: CommandId,
+    },
+    /// The code printed something.
+    CommandPrinted {
+        /// The command.
+        command: CommandId,
+        /// What, and where in all that it prints.
+        output: Output,
     },
     /// The code ended. The results are kept unless a cancel was accepted before.
     CommandFinished {
@@ -163,6 +170,7 @@ fn make(db: &Connection, cluster: &ClusterId, change: Change) -> Result<(), Fail
         Change::CommandLost { command, reason } => {
             drop(move_command(db, cluster, command, CommandEvent::EngineLost { reason })?);
         }
+        Change::CommandPrinted { command, output } => outputs::append(db, command, &output)?,
         Change::CommandFinished { command, results } => finish(db, cluster, command, &results)?,
     }
     Ok(())

@@ -1,9 +1,8 @@
-//! What must survive a restart, in one SQLite file: users, tokens, clusters, contexts, commands and their results,
-//! secrets and the workspace; and the files of `dbfs:/`, in a folder (`files`).
+//! What must survive a restart, in one SQLite file: users, tokens, clusters, contexts, commands, what they print and
+//! their results, secrets and the workspace; and the files of `dbfs:/`, in a folder (`files`).
 //!
 //! Only this crate knows SQL. It takes and returns the types of `firesteel_api` and `firesteel_model`, and asks the
-//! model what an event means, so that the rules are those of every other part. It never sees what user code prints
-//! beside its results.
+//! model what an event means, so that the rules are those of every other part.
 //!
 //! **Writes** go to one thread, which puts those that wait into one transaction, each in a savepoint of its own, and
 //! answers them after the commit. A write that was answered survives a crash of the process and of the machine. Dropping
@@ -22,6 +21,7 @@ pub mod files;
 mod history;
 mod lives;
 mod migrations;
+mod outputs;
 mod readers;
 mod secrets;
 mod store;
@@ -39,6 +39,7 @@ pub use contexts::ContextRecord;
 pub use error::StoreError;
 pub use events::{Applied, Change};
 pub use history::HistoryQuery;
+pub use outputs::{Output, OutputPage};
 pub use secrets::{SecretAcl, SecretRecord, SecretValue};
 pub use store::{Store, now_ms};
 pub use tokens::TokenRecord;

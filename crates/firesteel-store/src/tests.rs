@@ -13,7 +13,7 @@ use firesteel_model::{Cause, ClusterEvent, ClusterSettings, ClusterState, Comman
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::{Applied, Change, ClusterRecord, CommandRecord, HistoryQuery, NewCommand, Store, StoreError};
+use crate::{Applied, Change, ClusterRecord, CommandRecord, HistoryQuery, NewCommand, Output, Store, StoreError};
 
 /// A store with one running cluster, whose driver is `first`, and one running context.
 struct Bench {
@@ -71,6 +71,12 @@ impl Bench {
 
     async fn record(&self, id: CommandId) -> CommandRecord {
         self.store.command(self.context, id).await.unwrap().unwrap()
+    }
+
+    /// Returns what a command printed from an offset on, and where that begins.
+    async fn output(&self, id: CommandId, offset: u64, bytes: usize) -> (u64, String) {
+        let output = self.store.output(self.context, id, offset, bytes).await.unwrap().unwrap().output;
+        (output.start, output.text)
     }
 
     /// Returns the status of a command and its results as JSON.
@@ -606,4 +612,93 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+fn printed(command: CommandId, start: u64, text: &str) -> Change {
+    Change::CommandPrinted { command, output: Output { start, text: text.into() } }
+}
+
+#[tokio::test]
+async fn what_a_command_prints_is_read_from_any_offset_and_survives_its_end_and_a_restart() {
+    let bench = Bench::new().await;
+    let command = bench.queued().await;
+    assert_eq!(bench.output(command, 0, 100).await, (0, String::new()));
+    let pieces = ["a", "bc", "é", "twenty bytes and more", "x", "y"];
+    let mut start = 0;
+    for (event, text) in (1..).zip(pieces) {
+        bench.apply(event, printed(command, start, text)).await;
+        start += text.len() as u64;
+    }
+    // An event that comes again, and one whose text is there already, change nothing.
+    assert_eq!(bench.apply(1, printed(command, 0, "a")).await, Applied::Before);
+    bench.change([printed(command, 1, "bc"), finished(command, "done")]).await;
+    let whole = pieces.concat();
+    let bench = bench.reopen();
+    for offset in 0..=whole.len() {
+        let (start, text) = bench.output(command, offset as u64, 100).await;
+        let from = whole.floor_char_boundary(offset);
+        assert_eq!((start, text.as_str()), (from as u64, &whole[from..]), "from {offset}");
+    }
+    assert_eq!(bench.output(command, 2, 3).await, (2, "cé".into()));
+    assert_eq!(bench.output(command, 3, 1).await, (3, "é".into()));
+    assert_eq!(bench.store.output(bench.context, CommandId::generate(), 0, 1).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_gap_in_the_output_is_passed_over_and_seen_by_the_offset() {
+    let bench = Bench::new().await;
+    let command = bench.queued().await;
+    bench.change([printed(command, 0, "first"), printed(command, 1000, "last")]).await;
+    assert_eq!(bench.output(command, 0, 100).await, (0, "first".into()));
+    assert_eq!(bench.output(command, 5, 100).await, (1000, "last".into()));
+    assert_eq!(bench.output(command, 1004, 100).await, (1004, String::new()));
+}
+
+#[tokio::test]
+async fn the_output_of_the_oldest_commands_makes_room_and_its_length_stays_known() {
+    let bench = Bench::new().await;
+    let commands = [bench.queued().await, bench.queued().await, bench.queued().await];
+    let big = "x".repeat(2000);
+    for command in commands {
+        bench.change([printed(command, 0, &big), finished(command, "done")]).await;
+    }
+    assert_eq!(bench.output(commands[0], 0, 10).await, (2000, String::new()));
+    assert_eq!(bench.output(commands[1], 0, 10_000).await, (0, big.clone()));
+    // The latest has room beyond the bound.
+    let last = bench.queued().await;
+    bench.change([printed(last, 0, &"y".repeat(9000))]).await;
+    assert_eq!(bench.output(commands[2], 0, 10).await, (2000, String::new()));
+    assert_eq!(bench.output(last, 0, 10_000).await.1.len(), 9000);
+    bench.store.delete_context(&bench.cluster, bench.context).await.unwrap();
+    bench.change([printed(last, 9000, "late")]).await;
+}
+
+#[tokio::test]
+async fn pages_of_commands_and_contexts_are_complete_and_stay_so_when_more_come() {
+    let bench = Bench::new().await;
+    let mut commands = Vec::new();
+    for _ in 0..7 {
+        commands.push(bench.queued().await);
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = bench.store.commands_page(bench.context, before, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.sequence);
+        seen.extend(page.iter().map(|record| record.id));
+        bench.queued().await;
+    }
+    assert_eq!(seen, commands.into_iter().rev().collect::<Vec<_>>());
+
+    let contexts: Vec<ContextId> = (1..8).map(|number| number.to_string().parse().unwrap()).collect();
+    for id in &contexts {
+        bench.store.insert_context(&bench.cluster, *id, Language::Sql).await.unwrap();
+    }
+    let first = bench.store.contexts_page(&bench.cluster, None, 3).await.unwrap();
+    assert_eq!(first[0].id, bench.context, "the newest first");
+    bench.store.delete_context(&bench.cluster, first[2].id).await.unwrap();
+    let rest = bench.store.contexts_page(&bench.cluster, Some(first[2].id), 100).await.unwrap();
+    let mut expected = contexts;
+    expected.truncate(5);
+    assert_eq!(rest.iter().map(|record| record.id).collect::<Vec<_>>(), expected.into_iter().rev().collect::<Vec<_>>());
 }

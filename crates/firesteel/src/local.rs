@@ -76,6 +76,7 @@ impl Launcher for Local {
                 table_bytes_max: self.limits.table_bytes_max,
                 text_chars_max: self.limits.text_chars_max,
             },
+            output_bytes_max: self.limits.output_bytes_max,
             spares: self.spares,
             orphan_seconds: self.orphan_seconds,
             context_memory_mb: self.limits.context_memory_mb,

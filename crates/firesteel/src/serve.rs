@@ -70,6 +70,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
     let settings = Settings {
         hold: config.limits.hold_max(),
         command_bytes_max: config.limits.command_bytes_max,
+        event_streams_max: config.limits.event_streams_max,
         strict: config.strict,
         ..Settings::default()
     };

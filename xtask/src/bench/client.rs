@@ -55,11 +55,42 @@ impl Client {
         self.post("contexts/destroy", &json!({"clusterId": self.cluster, "contextId": context})).map(drop)
     }
 
+    /// Sends a command and returns its id.
+    pub(crate) fn send(&self, context: &str, language: &str, code: &str) -> anyhow::Result<String> {
+        let body = json!({"clusterId": self.cluster, "contextId": context, "language": language, "command": code});
+        id(&self.post("commands/execute", &body)?)
+    }
+
+    /// Waits until a command is over.
+    pub(crate) fn wait(&self, context: &str, command: &str) -> anyhow::Result<()> {
+        while matches!(self.status(context, command)?["status"].as_str(), Some("Queued" | "Running")) {}
+        Ok(())
+    }
+
+    /// Returns what a command printed from an offset on, as soon as there is any.
+    pub(crate) fn output(&self, context: &str, command: &str, offset: u64) -> anyhow::Result<Value> {
+        let offset = offset.to_string();
+        let query =
+            [("clusterId", self.cluster.as_str()), ("contextId", context), ("commandId", command), ("offset", &offset)];
+        self.get("commands/output", &query)
+    }
+
+    /// Returns how many bytes a command that is over has printed, kept or not.
+    pub(crate) fn printed(&self, context: &str, command: &str) -> anyhow::Result<u64> {
+        let mut offset = 0;
+        loop {
+            let page = self.output(context, command, offset)?;
+            offset = page["nextOffset"].as_u64().context("no offset")?;
+            if page["complete"] == true {
+                return Ok(offset);
+            }
+        }
+    }
+
     /// Executes a command and waits for its result; returns that, the command's id, and how long it took.
     pub(crate) fn execute(&self, context: &str, language: &str, code: &str) -> anyhow::Result<Executed> {
         let begun = Instant::now();
-        let body = json!({"clusterId": self.cluster, "contextId": context, "language": language, "command": code});
-        let command = id(&self.post("commands/execute", &body)?)?;
+        let command = self.send(context, language, code)?;
         let accepted = begun.elapsed();
         loop {
             let view = self.status(context, &command)?;

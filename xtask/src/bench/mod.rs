@@ -4,7 +4,7 @@
 //! machine ─ builds, provisions, says where Spark, Java and Python are
 //!    │
 //!    ├ server    one `firesteel up`, asked by `client` ─┐
-//!    ├ bare      interpreters without a server ─────────┼─ contexts, commands, sdk, startup, memory ─ figures
+//!    ├ bare      interpreters without a server ─────────┼─ contexts, commands, live, sdk, startup, memory ─ figures
 //!    └ terminal  `spark-shell` ─────────────────────────┘
 //! ```
 //!
@@ -17,6 +17,7 @@ mod commands;
 mod contexts;
 mod figures;
 mod files;
+mod live;
 mod machine;
 mod memory;
 mod output;
@@ -42,7 +43,7 @@ pub(crate) struct BenchArgs {
     /// How many pairs of `up` and `spark-shell` are started
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measures only these: memory, files, contexts, commands, sdk, startup; may be given several times
+    /// Measures only these: memory, files, contexts, commands, live, sdk, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Measures this program in place of the release build
@@ -51,7 +52,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// What can be measured, in the order it is.
-const PARTS: [&str; 6] = ["memory", "files", "contexts", "commands", "sdk", "startup"];
+const PARTS: [&str; 7] = ["memory", "files", "contexts", "commands", "live", "sdk", "startup"];
 
 impl BenchArgs {
     fn wants(&self, part: &str) -> bool {
@@ -85,6 +86,9 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
         }
         if args.wants("commands") {
             commands::measure(&machine, &server, args.runs, &mut table)?;
+        }
+        if args.wants("live") {
+            live::measure(&machine, &server, args.runs, &mut table)?;
         }
         if args.wants("sdk") {
             sdk::measure(&machine, &server, args.runs, &mut table)?;

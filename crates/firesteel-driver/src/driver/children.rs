@@ -201,6 +201,7 @@ impl Driver {
                 self.fail(TerminationCode::SparkError, reason);
             }
             Control::Said(FromJvm::SecretAsk(ask)) => self.secret_asked(ask),
+            Control::Said(FromJvm::Progress { context, job }) => self.job_progressed(context, job),
             Control::Said(FromJvm::OpenFailed { interpreter, reason }) => self.lose(interpreter, &reason),
             Control::Said(FromJvm::Streams { context, active }) => {
                 if self.contexts.contains_key(&context) {
@@ -290,9 +291,10 @@ impl Driver {
         tracing::error!("{reason}");
         self.children.spark_is_up = false;
         self.ending = Some(Instant::now());
+        // First: what commands printed up to now is heard of before their end.
+        self.kill_interpreters();
         self.report(DriverEvent::Failed { code, reason });
         self.contexts.clear();
-        self.kill_interpreters();
         for process in [&self.children.jvm, &self.children.python].into_iter().flatten() {
             process.kill();
         }

@@ -10,9 +10,10 @@ use firesteel_model::queue::Pushed;
 
 use crate::context::{Context, Run, Source};
 use crate::driver::Driver;
-use crate::interpreter::Ended;
+use crate::interpreter::{Ended, Seen};
 use crate::magics::{self, Routed};
-use crate::protocol::interpreters::{InterpreterId, ToJvm};
+use crate::progress::Tally;
+use crate::protocol::interpreters::{InterpreterId, JobProgress, ToJvm};
 use crate::protocol::link::DriverEvent;
 use crate::runtime::r;
 
@@ -31,6 +32,7 @@ impl Driver {
             return;
         };
         self.spares.leave(id);
+        self.progress.forget(id);
         for interpreter in context.interpreters.values() {
             if let (Some(run), Some(command)) = (&context.run, context.queue.running())
                 && run.interpreter == *interpreter
@@ -117,9 +119,9 @@ impl Driver {
             return;
         };
         let ends_by = limit.map(|limit| (Instant::now() + limit, limit));
-        context.run = Some(Run { interpreter, ends_by, stop: None, query: None });
+        context.run = Some(Run { interpreter, ends_by, stop: None, query: None, tally: Tally::begin() });
         self.report(DriverEvent::Started { context: id, command });
-        if !self.start_on(interpreter, command, text) {
+        if !self.start_on(interpreter, command, text, Seen::Yes) {
             self.lose(interpreter, "its connection is gone");
         }
     }
@@ -211,6 +213,18 @@ impl Driver {
         }
         self.abandon_query(id, run);
         self.pump(id);
+    }
+
+    /// The JVM tells how far a Spark job of a context is.
+    pub(super) fn job_progressed(&mut self, id: ContextId, job: JobProgress) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        if let (Some(run), Some(command)) = (context.run.as_mut(), context.queue.running())
+            && let Some(progress) = run.tally.take(job)
+        {
+            self.progress.put(id, command, progress);
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::driver::Driver;
 use crate::driver::children::new_key;
 use crate::driver::nodes::NodeId;
 use crate::driver::r::Greeting;
-use crate::interpreter::{Ended, InterpreterEvent, InterpreterHandle, Wishes};
+use crate::interpreter::{Ended, InterpreterEvent, InterpreterHandle, Seen, Wishes};
+use crate::live::Live;
 use crate::output::Pipe;
 use crate::process;
 use crate::protocol::frame;
@@ -287,7 +288,8 @@ impl Driver {
             interpreter.group = Some(pid);
         }
         let text_chars_max = self.spec.limits.text_chars_max;
-        interpreter.handle = Some(InterpreterHandle::start(id, stream, pipe, text_chars_max, reports));
+        let live = Live::new(self.events.clone(), self.spec.output_bytes_max);
+        interpreter.handle = Some(InterpreterHandle::start(id, stream, pipe, text_chars_max, live, reports));
         interpreter.phase = Phase::Spare;
         interpreter.since = Instant::now();
         let language = interpreter.language;
@@ -406,14 +408,14 @@ impl Driver {
     }
 
     /// Starts a command on a context's own interpreter. False when the interpreter is not ready for it.
-    pub(super) fn start_on(&mut self, id: InterpreterId, command: CommandId, source: bytes::Bytes) -> bool {
+    pub(super) fn start_on(&mut self, id: InterpreterId, command: CommandId, source: bytes::Bytes, seen: Seen) -> bool {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
             return false;
         };
         if let Phase::Idle(context) = interpreter.phase {
             interpreter.phase = Phase::Busy(context, command);
         }
-        interpreter.handle.as_ref().is_some_and(|handle| handle.execute(command, source))
+        interpreter.handle.as_ref().is_some_and(|handle| handle.execute(command, source, seen))
     }
 
     /// Gives the running command of an interpreter what its query came to. False when the connection is gone.
@@ -454,6 +456,9 @@ impl Driver {
         let Some(interpreter) = self.interpreters.remove(&id) else {
             return;
         };
+        if let (Phase::Busy(..), Some(handle)) = (interpreter.phase, &interpreter.handle) {
+            handle.last_words();
+        }
         if let Some(context) = interpreter.phase.context().and_then(|context| self.contexts.get_mut(&context)) {
             context.interpreters.retain(|_, own| *own != id);
         }

@@ -51,9 +51,10 @@ use crate::driver::r::ReportR;
 use crate::events::Events;
 use crate::holder;
 use crate::interpreter::InterpreterEvent;
-use crate::link::{self, Link, LinkEvent, Welcome};
+use crate::link::{self, Link, LinkEvent, Said, Welcome};
 use crate::listen;
 use crate::process;
+use crate::progress::Latest;
 use crate::protocol::VERSION;
 use crate::protocol::interpreters::{FromJvm, FromNode, FromPythonParent, Hello, InterpreterId};
 use crate::protocol::link::{DriverEvent, HeldContext, ToDriver};
@@ -103,6 +104,7 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         generation,
         mark,
         events: Events::default(),
+        progress: Latest::default(),
         channels,
         contexts: HashMap::new(),
         interpreters: HashMap::new(),
@@ -176,6 +178,7 @@ struct Driver {
     generation: String,
     mark: String,
     events: Events,
+    progress: Latest,
     channels: Channels,
     contexts: HashMap<ContextId, Context>,
     interpreters: HashMap<InterpreterId, Interpreter>,
@@ -289,7 +292,8 @@ impl Driver {
                 let welcome =
                     Welcome { cluster: self.spec.cluster.clone(), generation: self.generation.clone(), contexts };
                 let reports = self.channels.link.clone();
-                self.link = Some(Link::start(self.links_made, stream, welcome, self.events.clone(), reports));
+                let said = Said { events: self.events.clone(), progress: self.progress.clone() };
+                self.link = Some(Link::start(self.links_made, stream, welcome, said, reports));
                 return;
             }
             _ => "a connection begins with `hello`".to_owned(),

@@ -7,7 +7,7 @@ use firesteel_api::{CommandId, ContextId, Language};
 
 use crate::context::{Query, Run};
 use crate::driver::Driver;
-use crate::interpreter::Ended;
+use crate::interpreter::{Ended, Seen};
 use crate::protocol::interpreters::{InterpreterId, Outcome, ToJvm};
 
 impl Driver {
@@ -50,7 +50,7 @@ impl Driver {
         if let Some(run) = self.contexts.get_mut(&id).and_then(|context| context.run.as_mut()) {
             run.query = Some(Query::Running { interpreter, command });
         }
-        if !self.start_on(interpreter, command, text) {
+        if !self.start_on(interpreter, command, text, Seen::No) {
             self.lose(interpreter, "its connection is gone");
         }
     }

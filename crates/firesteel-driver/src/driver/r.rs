@@ -145,7 +145,7 @@ impl Driver {
         if let Some(pipe) = self.interpreters.get_mut(&id).and_then(|interpreter| interpreter.pipe.take()) {
             // It never came so far as to be an interpreter; what it printed may say why.
             let mut printed = Printed::new(QUOTED_CHARS);
-            let _ = pipe.drain(&mut printed);
+            let _ = pipe.drain(|bytes| printed.push(bytes));
             let text = printed.take().0;
             if !text.trim().is_empty() {
                 reason = format!("{reason}; it said:\n{}", text.trim());

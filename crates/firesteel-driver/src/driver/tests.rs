@@ -58,6 +58,7 @@ impl Bench {
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
             limits: ResultLimits { rows_max: 10, table_bytes_max: 1000, text_chars_max: 1000 },
+            output_bytes_max: 1_000_000,
             spares: SpareCounts { scala: 1, python: 1, sql: 1, r: 0 },
             orphan_seconds: 600,
             context_memory_mb: 0,
@@ -75,7 +76,8 @@ impl Bench {
 
     async fn connect(&self) -> Server {
         let stream = UnixStream::connect(self.spec.link_socket()).await.unwrap();
-        let mut server = Server { stream, contexts: Vec::new(), sequences: BTreeMap::new(), last: 0 };
+        let mut server =
+            Server { stream, contexts: Vec::new(), sequences: BTreeMap::new(), last: 0, printed: BTreeMap::new() };
         server.ask(ToDriver::Hello { version: VERSION, cluster: cluster() }, None).await;
         match server.read().await.expect("a welcome").0 {
             FromDriver::Welcome { contexts, .. } => server.contexts = contexts,
@@ -125,6 +127,8 @@ struct Server {
     contexts: Vec<HeldContext>,
     sequences: BTreeMap<ContextId, u64>,
     last: u64,
+    /// What commands have printed, as it came.
+    printed: BTreeMap<CommandId, String>,
 }
 
 impl Server {
@@ -138,7 +142,22 @@ impl Server {
         message.ok().flatten().map(|message| (message.head, message.payload))
     }
 
+    /// The next event. Output before it is put aside.
     async fn event(&mut self) -> (DriverEvent, String) {
+        loop {
+            let (what, payload) = self.any_event().await;
+            match what {
+                DriverEvent::Output { command, offset, .. } => {
+                    let printed = self.printed.entry(command).or_default();
+                    assert!(printed.len() as u64 <= offset, "printed twice: {payload}");
+                    *printed += &payload;
+                }
+                what => return (what, payload),
+            }
+        }
+    }
+
+    async fn any_event(&mut self) -> (DriverEvent, String) {
         match self.read().await.expect("the link goes on") {
             (FromDriver::Event { event, what }, payload) => {
                 self.last = event;
@@ -522,6 +541,26 @@ async fn an_interpreter_that_asks_for_a_restart_is_replaced() {
     let before = server.run(context, PYTHON, "pid").await;
     server.run(context, PYTHON, "restart").await;
     assert_ne!(server.run(context, PYTHON, "pid").await, before);
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn what_was_printed_is_told_before_the_end_whatever_that_is() {
+    let (bench, mut server) = Bench::ready().await;
+    for (language, word) in [(PYTHON, "exit"), (R, "exit"), (PYTHON, "garbage"), (PYTHON, "wait"), (SCALA, "wait")] {
+        let context = server.open(language).await;
+        let text = format!("of {language}, {word}");
+        let command = server.execute(context, language, &format!("print-and {word} {text}")).await;
+        server.started(context, command).await;
+        if word == "wait" {
+            let DriverEvent::Output { .. } = server.any_event().await.0 else { panic!("it is told while it runs") };
+            server.cancel(context, command).await;
+            assert_eq!(server.event().await.0, DriverEvent::Cancelled { context, command, lost: None });
+        } else {
+            server.lost(context, command).await;
+            assert_eq!(server.printed[&command], text);
+        }
+    }
     bench.stop(server).await;
 }
 

@@ -253,6 +253,14 @@ pub enum FromJvm {
     },
     /// User code asks about secrets.
     SecretAsk(SecretAsk),
+    /// How far one Spark job of a context is.
+    Progress {
+        /// The context.
+        context: ContextId,
+        /// How far.
+        #[serde(flatten)]
+        job: JobProgress,
+    },
     /// A py4j server listens on 127.0.0.1.
     GatewayReady {
         /// The Python interpreter it is for.
@@ -292,6 +300,25 @@ pub enum FromNode {
         /// Why.
         reason: String,
     },
+}
+
+/// How far one Spark job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobProgress {
+    /// Spark's number of it.
+    pub job: u64,
+    /// When it began, in Unix milliseconds; for a job of a streaming query, when the query did.
+    pub began_ms: u64,
+    /// Its stages. When it has ended well, without those that had nothing to do.
+    pub stages: u64,
+    /// Those that have ended well.
+    pub stages_done: u64,
+    /// The tasks of its stages.
+    pub tasks: u64,
+    /// Those that have ended well.
+    pub tasks_done: u64,
+    /// It has ended: nothing more is said of it.
+    pub over: bool,
 }
 
 /// Where a Python interpreter finds its py4j server.

@@ -1,5 +1,6 @@
 //! What the server and the driver say to each other over `driver.sock`.
 
+use firesteel_api::commands::Progress;
 use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,17 @@ pub enum FromDriver {
         #[serde(flatten)]
         what: DriverEvent,
     },
+    /// How far the Spark jobs of a running command are. It has no number, is not acknowledged and may be left out: the
+    /// next one says all.
+    Progress {
+        /// Its context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+        /// How far.
+        #[serde(flatten)]
+        progress: Progress,
+    },
 }
 
 /// One context that a driver holds.
@@ -169,6 +181,15 @@ pub enum DriverEvent {
         context: ContextId,
         /// The command.
         command: CommandId,
+    },
+    /// A command printed the text in the payload.
+    Output {
+        /// Its context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+        /// How many bytes of text it had printed before.
+        offset: u64,
     },
     /// A command ended; the payload is its `results` object.
     Finished {

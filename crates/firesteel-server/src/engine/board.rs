@@ -7,11 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use firesteel_api::commands::Progress;
 use firesteel_api::{CommandId, ContextId};
 use firesteel_model::{CommandEvent, CommandState, ContextEvent, ContextState, Limits};
-use firesteel_store::{Change, CommandRecord, ContextRecord, now_ms};
+use firesteel_store::{Change, CommandRecord, ContextRecord, Output, now_ms};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::engine::live::Live;
 
 /// The board of one cluster.
 pub(crate) struct Board {
@@ -30,9 +33,28 @@ struct Entry {
     streams: usize,
     /// Who holds it may store a command of this context and send it.
     turn: Arc<tokio::sync::Mutex<()>>,
-    open: HashMap<CommandId, watch::Sender<CommandState>>,
+    open: HashMap<CommandId, Open>,
     /// The bytes of the open commands' sources. Those of before this server count nothing: they were bounded then.
     sources: HashMap<CommandId, usize>,
+}
+
+/// A command that is not over.
+struct Open {
+    state: watch::Sender<CommandState>,
+    live: watch::Sender<Live>,
+}
+
+impl Open {
+    fn new(state: CommandState) -> Self {
+        Self { state: watch::Sender::new(state), live: watch::Sender::default() }
+    }
+}
+
+/// What a follower of a command looks at. Both end when it is over.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    pub(crate) state: watch::Receiver<CommandState>,
+    pub(crate) live: watch::Receiver<Live>,
 }
 
 impl Entry {
@@ -84,7 +106,7 @@ impl Board {
         let mut entries: HashMap<ContextId, Entry> = contexts.into_iter().map(entry).collect();
         for command in commands {
             if let Some(entry) = entries.get_mut(&command.context) {
-                entry.open.insert(command.id, watch::Sender::new(command.state));
+                entry.open.insert(command.id, Open::new(command.state));
             }
         }
         Self {
@@ -158,7 +180,7 @@ impl Board {
         if !entry.open.is_empty() && waiting + bytes > limits.queue_bytes_max {
             return Some(Room::TooLarge);
         }
-        entry.open.insert(command, watch::Sender::new(CommandState::Queued));
+        entry.open.insert(command, Open::new(CommandState::Queued));
         entry.sources.insert(command, bytes);
         entry.used_ms = now_ms();
         self.note_activity();
@@ -184,8 +206,8 @@ impl Board {
         let Some(shown) = entries.get(&context).and_then(|entry| entry.open.get(&command)) else {
             return false;
         };
-        let was_queued = *shown.borrow() == CommandState::Queued;
-        move_on(shown, CommandEvent::CancelAsked);
+        let was_queued = *shown.state.borrow() == CommandState::Queued;
+        move_on(&shown.state, CommandEvent::CancelAsked);
         was_queued
     }
 
@@ -198,8 +220,36 @@ impl Board {
     /// Returns an open command's state, after waiting up to `hold` for it to be over. `None` when it is not on the board:
     /// it is over, or was never there.
     pub(crate) async fn command(&self, context: ContextId, command: CommandId, hold: Duration) -> Option<CommandState> {
-        let mut shown = self.lock().get(&context)?.open.get(&command)?.subscribe();
+        let mut shown = self.lock().get(&context)?.open.get(&command)?.state.subscribe();
         wait(&mut shown, hold, CommandState::is_over).await
+    }
+
+    /// Returns what an open command shows; `None` when it is not on the board.
+    pub(crate) fn watch(&self, context: ContextId, command: CommandId) -> Option<Watched> {
+        let entries = self.lock();
+        let open = entries.get(&context)?.open.get(&command)?;
+        Some(Watched { state: open.state.subscribe(), live: open.live.subscribe() })
+    }
+
+    /// Returns what the open commands of a context are doing.
+    pub(crate) fn open(&self, context: ContextId) -> HashMap<CommandId, CommandState> {
+        let entries = self.lock();
+        let open = entries.get(&context).into_iter().flat_map(|entry| &entry.open);
+        open.map(|(id, open)| (*id, open.state.borrow().clone())).collect()
+    }
+
+    /// Shows output that is not in the store yet.
+    pub(crate) fn print(&self, command: CommandId, output: &Output) {
+        if let Some(open) = find(&mut self.lock(), command) {
+            open.live.send_if_modified(|live| live.print(output));
+        }
+    }
+
+    /// Shows how far a command's Spark jobs are. This is never in the store.
+    pub(crate) fn progress(&self, context: ContextId, command: CommandId, progress: Progress) {
+        if let Some(open) = self.lock().get(&context).and_then(|entry| entry.open.get(&command)) {
+            open.live.send_modify(|live| live.progress = Some(progress));
+        }
     }
 
     /// Shows what is in the store now.
@@ -227,6 +277,15 @@ impl Board {
             Change::ContextFailed { context, reason } => {
                 if let Some(entry) = entries.get_mut(context) {
                     lose(entry, reason);
+                }
+            }
+            Change::CommandPrinted { command, output } => {
+                if let Some(open) = find(&mut entries, *command) {
+                    open.live.send_if_modified(|live| {
+                        let is_new = live.print(output);
+                        live.stored(output.stop());
+                        is_new
+                    });
                 }
             }
             Change::CommandStarted { command } => move_command(&mut entries, *command, CommandEvent::Started),
@@ -266,9 +325,13 @@ async fn wait<T: Clone>(shown: &mut watch::Receiver<T>, hold: Duration, wanted: 
     }
 }
 
+fn find(entries: &mut HashMap<ContextId, Entry>, command: CommandId) -> Option<&mut Open> {
+    entries.values_mut().find_map(|entry| entry.open.get_mut(&command))
+}
+
 fn move_command(entries: &mut HashMap<ContextId, Entry>, command: CommandId, event: CommandEvent) {
     let Some(entry) = entries.values_mut().find(|entry| entry.open.contains_key(&command)) else { return };
-    let over = entry.open.get(&command).is_some_and(|shown| move_on(shown, event));
+    let over = entry.open.get(&command).is_some_and(|shown| move_on(&shown.state, event));
     if over {
         entry.close(command);
     }
@@ -285,6 +348,6 @@ fn lose(entry: &mut Entry, reason: &str) {
     entry.state.send_modify(|state| *state = state.clone().after(ContextEvent::Lost { reason: lost() }));
     entry.sources.clear();
     for (_, shown) in entry.open.drain() {
-        move_on(&shown, CommandEvent::EngineLost { reason: lost() });
+        move_on(&shown.state, CommandEvent::EngineLost { reason: lost() });
     }
 }

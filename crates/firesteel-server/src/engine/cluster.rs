@@ -22,7 +22,7 @@ use firesteel_driver::protocol::link::{DriverEvent, ToDriver};
 use firesteel_driver::spec::DriverSpec;
 use firesteel_driver::{kill_holder, process};
 use firesteel_model::{Cause, ClusterEvent, ClusterSettings, ClusterState, CommandState, ContextState};
-use firesteel_store::{Applied, Change, ClusterRecord, Store};
+use firesteel_store::{Applied, Change, ClusterRecord, Output, Store};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -44,6 +44,9 @@ const REQUESTS_MAX: usize = 1024;
 /// How many events are stored in one transaction.
 const BATCH_MAX: usize = 64;
 
+/// How many bytes of output may wait for it.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+
 /// How long a driver that was just launched may take to listen.
 const LISTEN_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -56,8 +59,8 @@ const CONNECT_EVERY: Duration = Duration::from_millis(20);
 /// How long nothing is tried after the store or the link failed under us.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long it may take until the start of a command is in the store. Mostly its end comes before that, and one
-/// transaction, the dearest thing on a short command's way, does for both.
+/// How long it may take until the start of a command and what it prints are in the store. Mostly its end comes before that, and
+/// one transaction, the dearest thing on a short command's way, does for all.
 const START_PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long the last words of a driver that has exited are awaited, each.
@@ -248,8 +251,8 @@ struct Task {
     sent: HashMap<ContextId, u64>,
     /// The last event of this driver that is in the store.
     applied: u64,
-    /// Starts of commands that are shown and not yet in the store, and when they must be. They are not acknowledged:
-    /// with the link they are forgotten, and the next one brings them again.
+    /// Starts of commands, and output, that are shown and not yet in the store, and when they must be. They are not
+    /// acknowledged: with the link they are forgotten, and the next one brings them again.
     starts: Vec<Arrived>,
     starts_by: Option<Instant>,
     /// What the driver was told; absent when there is none to look after.
@@ -416,12 +419,12 @@ impl Task {
     fn connect(&self, spec: &DriverSpec, pause: Duration, deadline: Duration, absent: Absent) {
         let (inner, attempt) = (self.inner.clone(), self.attempt);
         let (socket, cluster) = (spec.link_socket(), self.record.id.clone());
-        let store = self.store.clone();
+        let (store, board) = (self.store.clone(), self.board.clone());
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let end = Instant::now() + deadline;
             let result = loop {
-                match Link::connect(&socket, &cluster, &store).await {
+                match Link::connect(&socket, &cluster, &store, &board).await {
                     Ok(link) => break Ok(link),
                     Err(error) if Instant::now() >= end || (absent == Absent::IsGone && nobody_listens(&error)) => {
                         break Err(format!("its driver does not answer: {error}"));
@@ -626,17 +629,24 @@ impl Task {
     async fn reported(&mut self, mut batch: Vec<Arrived>) {
         // A driver sends again what was not acknowledged, some of which may be in the store.
         batch.retain(|arrived| arrived.number > self.applied);
-        let starts_only = batch.iter().all(|arrived| matches!(arrived.what, DriverEvent::Started { .. }));
-        if !starts_only || self.starts.len() + batch.len() > BATCH_MAX {
+        if !batch.iter().all(can_wait) {
             return self.put_away(batch).await;
         }
         for arrived in &batch {
-            if let DriverEvent::Started { command, .. } = arrived.what {
-                self.board.show(&Change::CommandStarted { command });
+            match &arrived.what {
+                DriverEvent::Started { command, .. } => {
+                    self.board.show(&Change::CommandStarted { command: *command });
+                }
+                DriverEvent::Output { command, .. } => self.board.print(*command, &output(arrived)),
+                _ => {}
             }
         }
         self.starts.extend(batch);
         self.starts_by.get_or_insert(Instant::now() + START_PATIENCE);
+        let bytes: usize = self.starts.iter().filter_map(|waits| waits.payload.as_ref()).map(Bytes::len).sum();
+        if self.starts.len() > BATCH_MAX || bytes > WAITING_BYTES_MAX {
+            self.put_away(Vec::new()).await;
+        }
     }
 
     /// Puts events into the store, after the starts that wait for them, and then on the board.
@@ -759,6 +769,18 @@ fn answer(reply: Reply, result: Result<(), EngineError>) {
     }
 }
 
+/// Whether an event may be shown before it is stored: with it, nothing is lost that the driver does not hold.
+fn can_wait(arrived: &Arrived) -> bool {
+    matches!(arrived.what, DriverEvent::Started { .. } | DriverEvent::Output { .. })
+}
+
+/// What an event says that a command has printed.
+fn output(arrived: &Arrived) -> Output {
+    let start = if let DriverEvent::Output { offset, .. } = arrived.what { offset } else { 0 };
+    let text = String::from_utf8_lossy(arrived.payload.as_deref().unwrap_or_default()).into_owned();
+    Output { start, text }
+}
+
 /// What an event of the driver changes.
 fn change(arrived: Arrived) -> Change {
     match arrived.what {
@@ -769,6 +791,7 @@ fn change(arrived: Arrived) -> Change {
         DriverEvent::ContextFailed { context, reason } => Change::ContextFailed { context, reason },
         DriverEvent::Streams { context, active } => Change::ContextStreams { context, active },
         DriverEvent::Started { command, .. } => Change::CommandStarted { command },
+        DriverEvent::Output { command, .. } => Change::CommandPrinted { command, output: output(&arrived) },
         DriverEvent::Cancelled { command, lost, .. } => Change::CommandCancelled { command, lost },
         DriverEvent::Lost { command, reason, .. } => Change::CommandLost { command, reason },
         DriverEvent::Finished { command, .. } => match results(arrived.payload) {

@@ -54,6 +54,19 @@ pub enum EngineError {
     /// The cluster is full.
     #[error("Too many execution contexts are open right now. (Limit set to {0})")]
     TooManyContexts(usize),
+    /// A page that no page before gave the way to.
+    #[error("`pageToken` is `{token}`, which is no `nextPageToken` of {call}; leave it out for the first page")]
+    BadPageToken {
+        /// What was given.
+        token: String,
+        /// The call that gives them.
+        call: &'static str,
+    },
+    /// As many clients follow commands as may.
+    #[error(
+        "{0} event streams are open, as many as `limits.event_streams_max` allows; close one, or read with commands/output"
+    )]
+    TooManyStreams(usize),
     /// The context has lost its engine.
     #[error("Context ExecutionContextId({context}) is disconnected. {reason}")]
     ContextLost {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::engine::board::Board;
 use crate::engine::secrets;
 
 /// How long a driver may take to answer `hello`.
@@ -47,16 +49,22 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects and says hello.
-    pub(crate) async fn connect(socket: &Path, cluster: &ClusterId, store: &Store) -> io::Result<Self> {
+    /// Connects and says hello. What is not to be stored goes to the board at once.
+    pub(crate) async fn connect(
+        socket: &Path,
+        cluster: &ClusterId,
+        store: &Store,
+        board: &Arc<Board>,
+    ) -> io::Result<Self> {
         let stream = UnixStream::connect(socket).await?;
-        match tokio::time::timeout(WELCOME_DEADLINE, Self::greet(stream, cluster, store.clone())).await {
+        let greeting = Self::greet(stream, cluster, store.clone(), board.clone());
+        match tokio::time::timeout(WELCOME_DEADLINE, greeting).await {
             Ok(link) => link,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the driver did not answer hello")),
         }
     }
 
-    async fn greet(stream: UnixStream, cluster: &ClusterId, store: Store) -> io::Result<Self> {
+    async fn greet(stream: UnixStream, cluster: &ClusterId, store: Store, board: Arc<Board>) -> io::Result<Self> {
         let (reader, mut writer) = stream.into_split();
         let hello = ToDriver::Hello { version: VERSION, cluster: cluster.clone() };
         frame::write(&mut writer, &hello, None).await?;
@@ -97,7 +105,11 @@ impl Link {
                         });
                         continue;
                     }
-                    _ => return,
+                    FromDriver::Progress { context, command, progress } => {
+                        board.progress(context, command, progress);
+                        continue;
+                    }
+                    FromDriver::Welcome { .. } | FromDriver::Refused { .. } => return,
                 };
                 if arrivals.send(Arrived { number: event, what, payload: message.payload }).await.is_err() {
                     return;

@@ -4,6 +4,8 @@
 //! - `clusters`: what users ask of clusters as a whole; `retention`: how long ended ones stay listed.
 //! - `board`: what its contexts and commands are doing, for readers that wait.
 //! - `idle`: contexts that make room for others.
+//! - `live`, `follow`: what a command prints and how far it is, on the board and for one who follows it.
+//! - `lists`: pages of contexts and commands.
 //! - `link`: the connection to its driver.
 //! - `launch`: how a driver is started.
 //! - `secrets`: what user code asks about secrets.
@@ -28,15 +30,20 @@ mod board;
 mod cluster;
 mod clusters;
 mod error;
+mod follow;
 mod idle;
 pub mod launch;
 mod link;
+mod lists;
+mod live;
 mod retention;
 mod secrets;
 #[cfg(test)]
 mod tests;
 
 pub use error::EngineError;
+pub use follow::{Follow, News, OUTPUT_PAGE_BYTES_MAX};
+pub use lists::{PAGE_DEFAULT, PAGE_MAX, Page};
 
 use crate::engine::board::{Board, Room};
 use crate::engine::cluster::{Cluster, Request};
@@ -240,6 +247,25 @@ impl Engine {
             None if cluster.board().has(context_id) => Err(unknown()),
             None => Err(EngineError::UnknownContext(context.to_owned())),
         }
+    }
+
+    /// Begins to follow a command at an offset of its output.
+    pub async fn follow(
+        &self,
+        cluster: &str,
+        context: &str,
+        command: &str,
+        offset: u64,
+    ) -> Result<Follow, EngineError> {
+        let cluster = self.find(cluster)?;
+        let context_id = cluster.context_id(context)?;
+        let unknown = || EngineError::UnknownCommand(command.to_owned());
+        let id: CommandId = command.parse().map_err(|_| unknown())?;
+        let watched = cluster.board().watch(context_id, id);
+        if watched.is_none() && self.0.store.command_state(context_id, id).await?.is_none() {
+            return Err(unknown());
+        }
+        Ok(Follow::new(self.0.store.clone(), context_id, id, watched, offset))
     }
 
     /// Asks a command to stop. Asking twice, or asking one that is over, changes nothing and succeeds.

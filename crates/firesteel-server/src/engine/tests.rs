@@ -33,6 +33,8 @@ use super::cluster::Request;
 use super::launch::Launcher;
 use super::{Engine, EngineError, OnStop};
 
+mod output;
+
 /// How long anything may take before its test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,6 +68,7 @@ impl Launcher for FakeLauncher {
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
             limits: ResultLimits { rows_max: 1, table_bytes_max: 1, text_chars_max: 1 },
+            output_bytes_max: 1_000_000,
             spares: SpareCounts::default(),
             orphan_seconds: 1,
             context_memory_mb: 0,

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
@@ -115,6 +116,21 @@ impl Params {
     /// Returns the parameter `language`.
     pub(crate) fn language(&self) -> Result<Language, Failure> {
         Ok(self.need("language")?.parse::<Language>()?)
+    }
+
+    /// Returns a parameter that may be absent; an empty one counts as that.
+    pub(crate) fn optional(&self, name: &str) -> Result<Option<&str>, Failure> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
+    /// Returns a whole number that may be left out, within its bounds.
+    pub(crate) fn number(&self, name: &str, bounds: RangeInclusive<u64>) -> Result<Option<u64>, Failure> {
+        let number = self.count(name)?;
+        if let Some(number) = number.filter(|number| !bounds.contains(number)) {
+            let (least, most) = (bounds.start(), bounds.end());
+            return Err(Failure::invalid(format!("`{name}` is `{number}`; it must be from {least} to {most}")));
+        }
+        Ok(number)
     }
 
     /// Returns a whole number that may be left out.

@@ -139,7 +139,9 @@ impl From<UnknownLanguage> for Failure {
 impl From<EngineError> for Failure {
     fn from(refusal: EngineError) -> Self {
         let (status, code) = match &refusal {
-            EngineError::UnknownCluster(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
+            EngineError::UnknownCluster(_) | EngineError::BadPageToken { .. } => {
+                (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE")
+            }
             EngineError::ClusterNotReady { .. }
             | EngineError::ClusterNotRunning { .. }
             | EngineError::UnexpectedState { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
@@ -151,6 +153,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::TooManyClusters { .. }
             | EngineError::TooManyContexts(_)
+            | EngineError::TooManyStreams(_)
             | EngineError::QueueFull { .. }
             | EngineError::QueueTooLarge { .. } => (StatusCode::BAD_REQUEST, "QUOTA_EXCEEDED"),
             EngineError::ContextLost { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_model::limits;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
@@ -47,6 +48,8 @@ pub struct AppState {
     settings: Arc<Settings>,
     /// Cancelled when the server stops: held answers are given at once.
     stop: CancellationToken,
+    /// Places for event streams.
+    streams: Arc<Semaphore>,
     /// Changes under way whose caller may have hung up.
     changes: TaskTracker,
 }
@@ -58,6 +61,7 @@ impl AppState {
             engine,
             kept,
             auth: Arc::new(auth::Auth::new(credentials)),
+            streams: Arc::new(Semaphore::new(settings.event_streams_max)),
             settings: Arc::new(settings),
             stop: CancellationToken::new(),
             changes: TaskTracker::new(),
@@ -84,6 +88,8 @@ pub struct Settings {
     pub hold: Duration,
     /// Bytes of the text of one command.
     pub command_bytes_max: usize,
+    /// Event streams open at a time.
+    pub event_streams_max: usize,
     /// Answers every client as the strict one wants it: error results without `summary`, tables as text.
     /// `sbt-databricks` is recognised by its `User-Agent` and needs no setting, except in builds before 2018.
     pub strict: bool,
@@ -101,6 +107,7 @@ impl Default for Settings {
         Self {
             hold: limits::HOLD_MAX,
             command_bytes_max: limits::COMMAND_BYTES_MAX,
+            event_streams_max: limits::EVENT_STREAMS_MAX,
             strict: false,
             org_id: 1,
             public_url: None,

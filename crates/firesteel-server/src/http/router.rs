@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::http::error::Failure;
-use crate::http::v1_2::{clusters, commands, contexts};
+use crate::http::v1_2::{clusters, commands, contexts, events, lists, output};
 use crate::http::v2::{clusters as clusters_v2, dbfs, fs, scim, secrets, workspace};
 use crate::http::{AppState, edge, well_known};
 
@@ -18,10 +18,14 @@ pub fn router(app: AppState) -> Router {
         .route("/api/1.2/clusters/list", get(clusters::list))
         .route("/api/1.2/clusters/status", get(clusters::status))
         .route("/api/1.2/commands/cancel", post(commands::cancel))
+        .route("/api/1.2/commands/events", get(events::events))
         .route("/api/1.2/commands/execute", post(commands::execute))
+        .route("/api/1.2/commands/list", get(lists::commands))
+        .route("/api/1.2/commands/output", get(output::output))
         .route("/api/1.2/commands/status", get(commands::status))
         .route("/api/1.2/contexts/create", post(contexts::create))
         .route("/api/1.2/contexts/destroy", post(contexts::destroy))
+        .route("/api/1.2/contexts/list", get(lists::contexts))
         .route("/api/1.2/contexts/status", get(contexts::status))
         .route("/api/2.0/clusters/get", get(clusters_v2::get))
         .route("/api/2.0/clusters/list", get(clusters_v2::list))

@@ -16,11 +16,14 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::config::{Auth, Connection, Trust};
+use super::events::Events;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a call may take; the server answers a status after about 2 s at most.
 const CALL: Duration = Duration::from_secs(60);
+/// How long a stream of events may be; it has a deadline of its own for silence.
+const STREAM: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a status is asked for while the server cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause after the first failure; each later one doubles it.
@@ -98,7 +101,8 @@ impl ApiError {
         Self::Unreachable { url: url.to_owned(), hint: hint(&source), source: source.without_url() }
     }
 
-    fn is_passing(&self) -> bool {
+    /// Tells whether asking again may help: the server was not reached, or is busy.
+    pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
@@ -187,6 +191,24 @@ impl Api {
         let [cluster, command, context] = ids;
         let query = [("clusterId", cluster), ("commandId", command), ("contextId", context)];
         self.ask_patiently(|| self.get("commands/status", &query)).await
+    }
+
+    /// Begins to listen to what happens to a command, from an offset of its output on.
+    pub(super) async fn events(
+        &self,
+        cluster: &ClusterId,
+        context: ContextId,
+        command: CommandId,
+        offset: u64,
+    ) -> Result<Events, ApiError> {
+        let query = [
+            ("clusterId", cluster.to_string()),
+            ("commandId", command.to_string()),
+            ("contextId", context.to_string()),
+            ("offset", offset.to_string()),
+        ];
+        let answer = self.send(self.get("commands/events", &query).timeout(STREAM)).await?;
+        Ok(Events::of(answer))
     }
 
     /// Asks that a command be stopped.

@@ -108,6 +108,7 @@ async fn execute(
     stop: &mut Interrupts,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
+    output.show(args.format);
     let api = Api::new(connection)?;
     let cluster = match &connection.cluster {
         Some(cluster) => cluster.clone(),
@@ -126,7 +127,7 @@ async fn execute(
     }
 
     let outcome = match session.ready(stop).await {
-        Ok(()) => session.run(language, code, stop).await,
+        Ok(()) => session.run(language, code, stop, output).await,
         Err(failure) => Err(failure),
     };
     let exit = match outcome {
@@ -140,7 +141,7 @@ async fn execute(
         }
         Ok(Outcome::Ended { results, body }) => {
             let raised = matches!(body, firesteel_api::results::ResultsBody::Error { .. });
-            let printed = output.result(&results, &body, args.format).map_err(Failure::io("print the result"));
+            let printed = output.result(&results, &body).map_err(Failure::io("print the result"));
             printed.map(|()| if raised { Exit::Raised } else { Exit::Done })
         }
         Err(failure) => Err(failure),

@@ -8,12 +8,14 @@ pub(crate) mod api;
 mod blocks;
 mod clusters;
 pub(crate) mod config;
+mod events;
 pub(crate) mod exec;
 mod failure;
 #[cfg(test)]
 mod fake;
 pub(crate) mod fs;
 mod interrupts;
+mod live;
 mod output;
 pub(crate) mod repl;
 mod session;

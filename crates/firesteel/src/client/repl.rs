@@ -95,7 +95,6 @@ struct Repl {
     cluster: ClusterId,
     session: Session,
     language: Language,
-    format: Format,
 }
 
 /// What a line at the prompt led to.
@@ -113,8 +112,9 @@ impl Repl {
         stop: &mut Interrupts,
         output: &mut Output,
     ) -> Result<Self, Failure> {
+        output.show(args.format);
         let session = ready(&api, &cluster, args.language, stop, output).await?;
-        Ok(Self { api, cluster, session, language: args.language, format: args.format })
+        Ok(Self { api, cluster, session, language: args.language })
     }
 
     async fn close(self, stop: &mut Interrupts, output: &mut Output) {
@@ -252,9 +252,9 @@ impl Repl {
         output: &mut Output,
     ) -> Result<Next, Failure> {
         stop.forget();
-        Ok(Next::Prompt(match self.session.run(language, code, stop).await? {
+        Ok(Next::Prompt(match self.session.run(language, code, stop, output).await? {
             Outcome::Ended { results, body } => {
-                output.result(&results, &body, self.format).map_err(Failure::io("print the result"))?;
+                output.result(&results, &body).map_err(Failure::io("print the result"))?;
                 if matches!(body, ResultsBody::Error { .. }) { Exit::Raised } else { Exit::Done }
             }
             Outcome::Cancelled(Some(signal)) if signal != SIGINT => return Err(Failure::Stopped(signal)),

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::api::{Api, ApiError};
 use super::failure::Failure;
 use super::interrupts::Interrupts;
+use super::live;
 use super::output::Output;
 
 /// How long a cluster that is being started is waited for.
@@ -33,6 +34,8 @@ const HELD: Duration = Duration::from_millis(200);
 /// How long the end of a context may take, and how long when the user is leaving at once.
 const CLOSE_MAX: Duration = Duration::from_secs(15);
 const LEAVE_MAX: Duration = Duration::from_secs(1);
+/// How long the last output of a command that is over is waited for. Without it the result shows the same.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// A context in use.
 pub(super) struct Session {
@@ -150,8 +153,14 @@ impl Session {
         }
     }
 
-    /// Runs code and waits for its end. The first signal cancels it, the second one gives it up.
-    pub(super) async fn run(&self, language: Language, code: &str, stop: &mut Interrupts) -> Result<Outcome, Failure> {
+    /// Runs code, shows what it prints, and waits for its end. The first signal cancels it, the second one gives it up.
+    pub(super) async fn run(
+        &self,
+        language: Language,
+        code: &str,
+        stop: &mut Interrupts,
+        output: &mut Output,
+    ) -> Result<Outcome, Failure> {
         let execute = self.api.execute(&self.cluster, self.context, language, code);
         tokio::pin!(execute);
         let mut asked = None;
@@ -166,7 +175,7 @@ impl Session {
                 }
             }
         };
-        let ended = self.ended(command);
+        let ended = self.shown_to_its_end(command, output);
         tokio::pin!(ended);
         let signal = match asked {
             Some(signal) => signal,
@@ -204,6 +213,26 @@ impl Session {
         if self.ending == Ending::Destroy {
             timeout(LEAVE_MAX, self.api.destroy_context(&self.cluster, self.context)).await.ok();
         }
+    }
+
+    /// Shows a command until it is over, and returns how it ended.
+    async fn shown_to_its_end(&self, command: CommandId, output: &mut Output) -> Result<Outcome, Failure> {
+        output.begin();
+        let outcome = {
+            let show = live::show(&self.api, &self.cluster, self.context, command, output);
+            let ended = self.ended(command);
+            tokio::pin!(show, ended);
+            tokio::select! {
+                outcome = &mut ended => {
+                    // The last of what it printed is on its way.
+                    timeout(LAST_OUTPUT, show).await.ok();
+                    outcome
+                }
+                () = &mut show => ended.await,
+            }
+        };
+        output.no_progress();
+        outcome
     }
 
     /// Waits for the end of a command.

@@ -26,10 +26,13 @@ mod contexts;
 mod curl;
 mod curl_forms;
 mod dbfs;
+mod events;
 mod folders;
 mod hostile;
 mod interpreters;
 mod limits;
+mod lists;
+mod output;
 mod poll;
 mod processes;
 mod python;
@@ -91,6 +94,9 @@ fn cases() -> Vec<case::Case> {
         contexts::cases(),
         cancels::cases(),
         commands::cases(),
+        output::cases(),
+        events::cases(),
+        lists::cases(),
         curl_forms::cases(),
         strict::cases(),
         cli::cases(),
@@ -100,6 +106,7 @@ fn cases() -> Vec<case::Case> {
     let shared = shared.into_iter().flatten();
     let alone = limits::cases().into_iter().map(|case| case.at(Stage::Alone));
     let end = std::iter::once(case::end());
-    let own = [interpreters::cases(), setup::cases(), recovery::cases(), dbfs::own_cases()].into_iter().flatten();
+    let own = [interpreters::cases(), setup::cases(), recovery::cases(), dbfs::own_cases(), output::own_cases()];
+    let own = own.into_iter().flatten();
     shared.chain(alone).chain(end).chain(own).collect()
 }

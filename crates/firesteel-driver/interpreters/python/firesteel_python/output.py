@@ -1,7 +1,8 @@
 """Standard output and error of an interpreter: one pipe to the driver, written in order, flushed often enough.
 
-`sys.stdout` and `sys.stderr` share one buffer, so that their lines keep their order. A thread flushes it every tenth of a
-second while something may print; what is left is flushed before a command is reported as done.
+`sys.stdout` and `sys.stderr` share one buffer, so that their lines keep their order. A line is flushed at once, as long as
+there are few; a thread flushes the rest every tenth of a second while something may print, and what is left is flushed before a
+command is reported as done.
 """
 
 import ctypes
@@ -18,6 +19,7 @@ from .interrupts import GATE
 
 FLUSH_SECONDS = 0.1
 IDLE_TICKS_MAX = 20
+PROMPT_LINES = 20  # flushed at once between two ticks: a flood is not slowed down by a system call for each line
 BUFFER_BYTES = 1 << 16
 
 _fflush = ctypes.CDLL(None).fflush
@@ -27,9 +29,18 @@ _dup2, _fstat = os.dup2, os.fstat
 class Stream(io.TextIOWrapper):
     """`sys.stdout` or `sys.stderr`. Closing it only flushes: the pipe belongs to the interpreter."""
 
-    def __init__(self, buffer, descriptor):
+    def __init__(self, buffer, descriptor, prompt):
         super().__init__(buffer, encoding="utf-8", errors="backslashreplace", newline="\n", write_through=True)
         self._number = descriptor
+        self._prompt = prompt
+
+    def write(self, text):
+        written = super().write(text)
+        prompt = self._prompt
+        if prompt.left > 0 and text.endswith("\n"):
+            prompt.left -= 1
+            self.flush()
+        return written
 
     def fileno(self):
         return self._number
@@ -41,14 +52,21 @@ class Stream(io.TextIOWrapper):
             pass
 
 
+class Prompt:
+    """How many lines are still flushed at once, before the next tick."""
+
+    left = PROMPT_LINES
+
+
 class Output:
     """Owns descriptors 1 and 2 and the two streams on them."""
 
     def __init__(self):
         self._spare = keep_high(1)
         self._buffer = io.BufferedWriter(io.FileIO(1, "w", closefd=False), BUFFER_BYTES)
-        self.out = Stream(self._buffer, 1)
-        self.err = Stream(self._buffer, 2)
+        self.prompt = Prompt()
+        self.out = Stream(self._buffer, 1, self.prompt)
+        self.err = Stream(self._buffer, 2, self.prompt)
         self._lock = threading.Lock()
         self._flusher = _Flusher(self)
 
@@ -63,6 +81,7 @@ class Output:
         )
         _flush_before(subprocess.Popen, "_execute_child", self.flush)
         os.system = subprocesses.system
+        _flush_before(os, "_exit", self.flush)
         self._flusher.start()
 
     def command_starts(self):
@@ -76,6 +95,7 @@ class Output:
             sys.stdout = self.out
         if _unusable(sys.stderr):
             sys.stderr = self.err
+        self.prompt.left = PROMPT_LINES
         self._flusher.begin()
 
     def command_ends(self):
@@ -131,6 +151,7 @@ class _Flusher(threading.Thread):
         idle = 0
         while True:
             time.sleep(FLUSH_SECONDS)
+            self._output.prompt.left = PROMPT_LINES
             self._output.flush()
             GATE.remind()
             idle = 0 if self._busy or not self._output.quiet() else idle + 1

@@ -117,6 +117,8 @@ class Spark:
         """Tells the JVM thread of the calling Python thread whose it is."""
         self._jsessions().setActiveSession(self._session._jsparkSession)
         self._sc._jsc.setJobGroup(self._group, None, True)
+        # Also on jobs in a group of the user's own, and on those of streaming queries.
+        self._sc._jsc.setLocalProperty("firesteel.context", self._group.removeprefix("firesteel-"))
 
     def _jsessions(self):
         of_jvm = getattr(SparkSession, "_get_j_spark_session_class", None)

@@ -87,7 +87,7 @@ class Driver:
     def welcome(self, key):
         peer = Peer(self.listener.accept()[0])
         hello, _ = peer.receive()
-        assert hello["type"] == "hello" and hello["version"] == 1, hello
+        assert hello["type"] == "hello" and hello["version"] == 2, hello
         assert hello["key"] == key, hello
         peer.send({"type": "welcome", "limits": LIMITS})
         return peer, hello

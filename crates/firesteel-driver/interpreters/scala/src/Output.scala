@@ -15,8 +15,8 @@ object Printed {
   /** The most bytes one `output` frame carries, and what makes the writer send at once. */
   val FrameBytes: Int = 64 * 1024
   private val BufferBytes = 4 * FrameBytes
-  /** How long a few bytes may wait for more. */
-  private val DelayMs = 20L
+  /** How long a few bytes wait for more after something was sent. After a longer silence they wait for nothing. */
+  private val DelayMs = 10L
 
   val Head: Seq[(String, Any)] = Seq("type" -> "output")
 }
@@ -25,7 +25,7 @@ object Printed {
 final class Printed(lock: Connection) {
   private val bytes = new Array[Byte](Printed.BufferBytes)
   private var count = 0
-  private var since = 0L
+  private var takenAt = System.nanoTime() - Printed.DelayMs * 1000000
 
   def write(source: Array[Byte], offset: Int, length: Int): Unit = {
     var from = offset
@@ -35,8 +35,8 @@ final class Printed(lock: Connection) {
       if (lock.isClosed) return
       val step = math.min(end - from, bytes.length - count)
       System.arraycopy(source, from, bytes, count, step)
-      // The writer sleeps on an empty buffer, and for the delay on a little: wake it at those two moments only.
-      if (count == 0) { since = System.nanoTime(); lock.notifyAll() }
+      // The writer sleeps on an empty buffer, and for what is left of the delay on a little: wake it at those two moments only.
+      if (count == 0) lock.notifyAll()
       else if (count < Printed.FrameBytes && count + step >= Printed.FrameBytes) lock.notifyAll()
       count += step
       from += step
@@ -57,7 +57,7 @@ final class Printed(lock: Connection) {
   /** How long the writer may sleep: 0 is for ever. */
   def waitMs: Long = if (count == 0) 0 else math.max(left, 1)
 
-  private def left: Long = Printed.DelayMs - (System.nanoTime() - since) / 1000000
+  private def left: Long = Printed.DelayMs - (System.nanoTime() - takenAt) / 1000000
 
   /** All bytes, in frames cut between characters. */
   def take(): Seq[ByteBuffer] =
@@ -65,6 +65,7 @@ final class Printed(lock: Connection) {
     else {
       val all = java.util.Arrays.copyOf(bytes, count)
       count = 0
+      takenAt = System.nanoTime()
       lock.notifyAll()
       frames(all, 0)
     }

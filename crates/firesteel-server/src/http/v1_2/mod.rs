@@ -13,6 +13,9 @@ use axum::Json;
 pub(crate) mod clusters;
 pub(crate) mod commands;
 pub(crate) mod contexts;
+pub(crate) mod events;
+pub(crate) mod lists;
+pub(crate) mod output;
 
 /// What a handler of 1.2 returns.
 type Answer<T> = Result<Json<T>, ApiError>;

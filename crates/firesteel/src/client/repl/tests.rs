@@ -51,6 +51,7 @@ async fn server(ctrl_c: mpsc::Sender<u8>) -> Fake {
                 };
                 Reply::ok(&serde_json::json!({"id": COMMAND, "results": results, "status": status}).to_string())
             }
+            "commands/events" => Reply::Json(404, r#"{"error_code":"ENDPOINT_NOT_FOUND","message":"x"}"#.into()),
             other => panic!("`{other}` was not expected"),
         }
     })
@@ -111,7 +112,7 @@ async fn ctrl_c_cancels_the_code_and_the_context_lives_on() {
     let api = fake.api();
     let cluster: ClusterId = "c1".parse().unwrap();
     let session = ready(&api, &cluster, Language::Python, &mut stop, &mut output).await.unwrap();
-    let mut repl = Repl { api, cluster, session, language: Language::Python, format: Format::Table };
+    let mut repl = Repl { api, cluster, session, language: Language::Python };
     let cancelled = repl.take("sleep", &mut stop, &mut output).await.unwrap();
     assert_eq!(cancelled, Next::Prompt(Exit::CANCELLED));
     let next = repl.take("x", &mut stop, &mut output).await.unwrap();
