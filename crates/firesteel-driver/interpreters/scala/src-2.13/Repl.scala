@@ -10,23 +10,9 @@ import java.util.UUID
 
 import scala.collection.mutable
 import scala.reflect.internal.util.{AbstractFileClassLoader, Position, NoSourceFile}
-import scala.reflect.io.AbstractFile
 import scala.tools.nsc.Settings
 import scala.tools.nsc.interpreter.{IMain, Naming, Results}
 import scala.tools.nsc.interpreter.shell.{ReplReporterImpl, ShellConfig}
-
-/** What became of a source text. */
-sealed trait Compiled
-
-object Compiled {
-  /** @param messages the compiler's warnings, already worded
-    * @param run runs the code and returns the echo; throws what the code throws
-    * @param keep makes its definitions visible to later code */
-  final case class Ready(messages: String, run: () => String, keep: () => Unit) extends Compiled
-  final case class Failed(messages: String) extends Compiled
-  case object Incomplete extends Compiled
-  case object Empty extends Compiled
-}
 
 final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoCharsMax: Int) {
   /** Whose its classes are: see `Owners`. */
@@ -110,16 +96,6 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
 
 object Repl {
   private val LinesPerCompilation = 10
-}
-
-/** Defines the compiled classes with the checks that make their loops cancellable. Whoever holds one of the classes holds this
-  * loader, so it must not hold the compiler. */
-private final class CheckedLoader(root: AbstractFile, parent: ClassLoader, val owner: Int)
-    extends AbstractFileClassLoader(root, parent) with OwnedLoader {
-  override def classBytes(name: String): Array[Byte] = {
-    val bytes = super.classBytes(name)
-    if (bytes.length == 0) bytes else LoopChecks.instrument(bytes, owner)
-  }
 }
 
 /** Collects what the compiler says, worded for a reader who has the source before him. */

@@ -88,8 +88,13 @@ object Failures {
   private def frames(thrown: Throwable): Seq[StackTraceElement] = {
     val all = thrown.getStackTrace
     val own = all.takeWhile(frame => !isMachinery(frame))
-    own.take(FramesMax).toSeq
+    val shown = own.indices.filter(at => at == 0 || !isAround(own(at), own(at - 1))).map(own(_))
+    shown.take(FramesMax)
   }
+
+  /** The wrapper around a wrapper: Scala 2.12 puts user code into several, one in the other. */
+  private def isAround(frame: StackTraceElement, inner: StackTraceElement): Boolean =
+    frame.getMethodName == "<init>" && inner.getMethodName == "<init>" && inner.getClassName == frame.getClassName + "$$iw"
 
   /** The frames that call into user code: the REPL's wrapper objects, or this package. */
   private def isMachinery(frame: StackTraceElement): Boolean = {

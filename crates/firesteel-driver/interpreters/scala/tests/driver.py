@@ -172,6 +172,8 @@ class Jvm:
         self.reading.start()
         self.ready = self.expect("spark_ready")
         self.ready_s = time.monotonic() - self.began
+        self.spark = tuple(int(part) for part in self.ready["spark_version"].split(".")[:2])
+        self.is_scala_2_12 = self.ready["scala_version"].startswith("2.12.")
 
     def _accept(self, role, key):
         self.listener.settimeout(120)

@@ -1,5 +1,6 @@
 """What only executors of their own can show: classes of the REPL fetched over the network, and the end of Spark itself."""
 
+import os
 import unittest
 
 from driver import Jvm
@@ -7,7 +8,7 @@ from driver import Jvm
 
 def setUpModule():
     global jvm
-    jvm = Jvm(conf={"spark.master": "local-cluster[1,2,1024]"}, env_more={"SPARK_SCALA_VERSION": "2.13"})
+    jvm = Jvm(conf={"spark.master": "local-cluster[1,2,1024]"}, env_more={"SPARK_SCALA_VERSION": os.environ.get("SPARK_SCALA_VERSION", "2.13")})
 
 
 class Cluster(unittest.TestCase):
