@@ -11,6 +11,7 @@ pub mod errors;
 pub mod ids;
 pub mod language;
 pub mod results;
+pub mod schedules;
 pub mod v2;
 
 pub use ids::{ClusterId, CommandId, ContextId};

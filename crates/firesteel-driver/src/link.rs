@@ -13,7 +13,6 @@ use crate::progress::{Latest, Told};
 use crate::protocol::VERSION;
 use crate::protocol::frame;
 use crate::protocol::link::{FromDriver, HeldContext, ToDriver};
-use crate::protocol::secrets::SecretAsk;
 
 /// How many questions may wait to be written.
 const ASKS_MAX: usize = 64;
@@ -30,7 +29,7 @@ pub(crate) enum LinkEvent {
 /// One connection to the server. Dropping it closes the connection.
 pub(crate) struct Link {
     number: u64,
-    asks: mpsc::Sender<SecretAsk>,
+    asks: mpsc::Sender<FromDriver>,
     tasks: [AbortHandle; 2],
 }
 
@@ -91,7 +90,7 @@ impl Link {
                 while written.is_ok() {
                     let (message, payload) = tokio::select! {
                         biased; // a command waits for it
-                        Some(ask) = inbox.recv() => (FromDriver::SecretAsk(ask), None),
+                        Some(ask) = inbox.recv() => (ask, None),
                         next = said.next(&mut event, &mut progress) => next,
                     };
                     written = frame::write(&mut writer, &message, payload.as_deref()).await;
@@ -111,8 +110,8 @@ impl Link {
         Self { number, asks, tasks: [sending.abort_handle(), receiving.abort_handle()] }
     }
 
-    /// Asks the server. False when it does not read.
-    pub(crate) fn ask(&self, ask: SecretAsk) -> bool {
+    /// Asks the server, beside the events. False when it does not read.
+    pub(crate) fn ask(&self, ask: FromDriver) -> bool {
         self.asks.try_send(ask).is_ok()
     }
 

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod notebook;
 pub mod path;
 pub mod queue;
+pub mod schedule;
 pub mod settings;
 
 pub use cluster::{ClusterEvent, ClusterState, Refused};

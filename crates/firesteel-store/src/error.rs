@@ -108,6 +108,14 @@ pub enum StoreError {
     /// The id is taken; make another.
     #[error("the id `{0}` is taken")]
     Taken(String),
+    /// As many of such things as the store keeps.
+    #[error("there are {max} {what} already, and no more are kept; delete some")]
+    TooMany {
+        /// Which things.
+        what: &'static str,
+        /// The bound.
+        max: u32,
+    },
     /// More than the store keeps of such a thing.
     #[error("the {what} has {bytes} bytes; at most {max} are kept")]
     TooLarge {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_stops_and_idle.sql"),
     include_str!("../migrations/0004_workspace_secrets.sql"),
     include_str!("../migrations/0005_outputs.sql"),
+    include_str!("../migrations/0006_schedules.sql"),
 ];
 
 /// Applies what is missing, all of it or nothing. Refuses a database that a newer program wrote.

@@ -11,6 +11,7 @@ use firesteel_model::Limits;
 use serde::Deserialize;
 
 use crate::backends::{Backend, Backends, BadBackend};
+use crate::schedules::ScheduleConfig;
 
 /// The name of the file in the data folder.
 pub(crate) const FILE: &str = "firesteel.toml";
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) spark_conf: BTreeMap<String, String>,
     /// How long a driver waits for a server that went away.
     pub(crate) orphan_seconds: Option<u64>,
+    /// What is done to clusters at fixed times.
+    pub(crate) schedules: Vec<ScheduleConfig>,
 }
 
 /// A certificate of the user's own.

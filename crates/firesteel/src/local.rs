@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use firesteel_api::v2::catalog::{NodeType, SparkVersion, SparkVersions};
+use firesteel_api::v2::catalog::{NodeType, SparkVersions};
 use firesteel_api::{ClusterId, Language};
 use firesteel_driver::process;
 use firesteel_driver::protocol::interpreters::ResultLimits;
@@ -13,12 +15,14 @@ use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
 use firesteel_model::{ClusterSettings, Limits};
 use firesteel_server::engine::launch::{Launcher, write_spec};
 use firesteel_server::files::DBFS_FOLDER;
+use firesteel_server::http::Auth;
 use firesteel_store::ClusterRecord;
+use futures_util::future::BoxFuture;
 use tokio::process::Child;
 
 use crate::backends::{Backends, Place, Prepared};
 use crate::node_types::{Machine, Share};
-use crate::runtime::RuntimeName;
+use crate::runtime::{Registry, RuntimeName};
 
 /// The longest path that a socket can have, less the longest name we put behind a folder.
 const SOCKETS_PATH_MAX: usize = 107 - "/python-18446744073709551615.pipe".len();
@@ -29,18 +33,16 @@ pub(crate) struct Local {
     pub(crate) data: PathBuf,
     /// This machine.
     pub(crate) machine: Machine,
-    /// The runtime that clusters run on.
-    pub(crate) runtime: Runtime,
-    /// The jar of the JVM side, compiled for it.
-    pub(crate) jar: PathBuf,
-    /// Its class-data archive, where there is one.
-    pub(crate) archive: Option<PathBuf>,
-    /// The command that starts the Python parent.
-    pub(crate) python: CommandSpec,
+    /// The runtimes that clusters run on.
+    pub(crate) runtimes: Registry,
+    /// The Python sources that run on all of them.
+    pub(crate) python_sources: PathBuf,
     /// The command that starts an R interpreter, where there is R.
     pub(crate) r: Option<CommandSpec>,
     /// Where executors run.
     pub(crate) backends: Backends,
+    /// Who may use a cluster's JDBC: who may use the server.
+    pub(crate) auth: Arc<Auth>,
     /// The bounds of results.
     pub(crate) limits: Limits,
     /// Spare interpreters.
@@ -54,7 +56,11 @@ pub(crate) struct Local {
 impl Launcher for Local {
     fn spec(&self, cluster: &ClusterRecord) -> Result<DriverSpec, String> {
         let folder = self.data.join("clusters").join(cluster.id.as_str());
-        let runtime_version = runtime_version(&self.runtime.spark_version);
+        let runtime = self.runtimes.find(cluster.settings.spark_version.as_deref())?;
+        let (jar, archive) = self.prepare(&runtime)?;
+        let prepared = Prepared { runtime: &runtime, jar: &jar, archive: archive.as_deref() };
+        let runtime_version = runtime_version(&runtime.spark_version);
+        let python = launch::python_command(&runtime, &self.python_sources).map_err(|error| error.to_string())?;
         let mut env = cluster.settings.spark_env_vars.clone();
         env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
         let with_env = |command: CommandSpec| {
@@ -64,8 +70,8 @@ impl Launcher for Local {
         let mut spec = DriverSpec {
             cluster: cluster.id.clone(),
             sockets: sockets_folder(&folder),
-            jvm: with_env(self.jvm(&cluster.settings)?),
-            python: with_env(self.python.clone()),
+            jvm: with_env(self.jvm(&cluster.settings, prepared)?),
+            python: with_env(python),
             r: self.r.clone().map(with_env),
             executors: None,
             properties: None,
@@ -84,18 +90,13 @@ impl Launcher for Local {
             command_seconds_max: self.limits.command_seconds_max,
             folder,
         };
-        let prepared = Prepared { runtime: &self.runtime, jar: &self.jar, archive: self.archive.as_deref() };
         let place = Place { settings: &cluster.settings, machine: self.machine, prepared };
         self.backends.find(cluster.settings.backend.as_deref())?.place(place, &mut spec)?;
         Ok(spec)
     }
 
     fn check(&self, settings: &ClusterSettings) -> Result<(), String> {
-        let key = &self.runtime.spark_version;
-        if let Some(wanted) = settings.spark_version.as_ref().filter(|wanted| *wanted != key) {
-            let wanted: String = wanted.chars().take(80).collect();
-            return Err(format!("Spark version `{wanted}` is not supported; there is: {key}"));
-        }
+        self.runtimes.find(settings.spark_version.as_deref())?;
         for node in [&settings.node_type_id, &settings.driver_node_type_id] {
             self.machine.share(node.as_deref())?;
         }
@@ -103,10 +104,7 @@ impl Launcher for Local {
     }
 
     fn spark_versions(&self) -> SparkVersions {
-        let Runtime { spark_version, scala_version, .. } = &self.runtime;
-        let name = format!("Spark {spark_version} (Scala {scala_version})");
-        let versions = vec![SparkVersion { key: spark_version.clone(), name }];
-        SparkVersions { default_version_key: spark_version.clone(), versions }
+        self.runtimes.versions()
     }
 
     fn node_types(&self) -> Vec<NodeType> {
@@ -132,6 +130,11 @@ impl Launcher for Local {
         (language == Language::R && self.r.is_none()).then(|| r::MISSING.to_owned())
     }
 
+    fn admits(&self, user: String, password: String) -> BoxFuture<'_, bool> {
+        // JDBC listens on this machine only: who guesses is on it.
+        Box::pin(self.auth.admits(user, password, IpAddr::V4(Ipv4Addr::LOCALHOST)))
+    }
+
     fn launch(&self, spec: &DriverSpec) -> io::Result<Option<Child>> {
         let path = write_spec(spec)?;
         let log = process::open_log(&spec.folder.join("driver.log"))?;
@@ -140,14 +143,22 @@ impl Launcher for Local {
 }
 
 impl Local {
+    /// What is compiled for a runtime. It is there, but for the first start on a runtime after this program was replaced: that one takes its
+    /// time, and this thread with it, which is one of several.
+    fn prepare(&self, runtime: &Runtime) -> Result<(PathBuf, Option<PathBuf>), String> {
+        let work = crate::runtime::prepare(runtime, &self.data, &|line: &str| tracing::info!("{line}"));
+        let made = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work));
+        made.map_err(|error| error.to_string())
+    }
+
     /// The command of the JVM. Spark cannot set the heap of one that runs already.
-    fn jvm(&self, settings: &ClusterSettings) -> Result<CommandSpec, String> {
+    fn jvm(&self, settings: &ClusterSettings, prepared: Prepared<'_>) -> Result<CommandSpec, String> {
         let own = |conf: &BTreeMap<String, String>| conf.get("spark.driver.memory").cloned();
         let share = settings.driver_node().map(|node| self.machine.share(Some(node))).transpose()?;
         let heap = own(&settings.spark_conf).or_else(|| share.map(Share::heap)).or_else(|| own(&self.spark_conf));
         let options = launch::JvmOptions { heap, ..launch::JvmOptions::default() };
-        let command = launch::jvm_command(&self.runtime, &self.jar, self.archive.as_deref(), &options);
-        command.map_err(|error| error.to_string())
+        let Prepared { runtime, jar, archive } = prepared;
+        launch::jvm_command(runtime, jar, archive, &options).map_err(|error| error.to_string())
     }
 
     /// Spark's configuration: ours, the operator's over it, and the cluster's own over both.
@@ -171,10 +182,14 @@ impl Local {
             ("spark.log.level", "WARN".to_owned()),
             // Contexts share the cores: a long job of one does not hold up a short one of another.
             ("spark.scheduler.mode", "FAIR".to_owned()),
+            // A table is Spark's own on every version: without a metastore Spark 3.5 would refuse to make one.
+            ("spark.sql.legacy.createHiveTableByDefault", "false".to_owned()),
         ];
         let mut conf: BTreeMap<String, String> = ours.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         conf.extend(self.spark_conf.clone());
         conf.extend(cluster.settings.spark_conf.clone());
+        // The one that the API tells.
+        conf.insert("spark.firesteel.jdbc.port".to_owned(), cluster.jdbc_port.to_string());
         conf
     }
 }

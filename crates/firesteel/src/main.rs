@@ -8,6 +8,7 @@ mod config;
 mod local;
 mod node_types;
 mod runtime;
+mod schedules;
 mod serve;
 mod setup;
 mod users;
@@ -57,6 +58,8 @@ enum Command {
     Repl(client::repl::ReplArgs),
     /// Lists, copies and removes files of dbfs:/
     Fs(client::fs::FsArgs),
+    /// Starts, resizes and ends clusters at fixed times
+    Schedules(client::schedules::SchedulesArgs),
     /// Lists, adds and removes runtimes: an installed Spark with its Java and Python
     Runtime {
         /// Folder of everything the server keeps [env: FIRESTEEL_DATA] [default: ~/.local/share/firesteel]
@@ -69,7 +72,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let quiet = matches!(cli.command, Command::Exec(_) | Command::Repl(_) | Command::Fs(_) | Command::Runtime { .. });
+    let quiet = matches!(
+        cli.command,
+        Command::Exec(_) | Command::Repl(_) | Command::Fs(_) | Command::Runtime { .. } | Command::Schedules(_)
+    );
     start_logging(if quiet { "warn" } else { "warn,firesteel=info" });
     rustls::crypto::ring::default_provider().install_default().expect("no other provider is installed before main's");
     match run(cli.command) {
@@ -111,6 +117,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fs(args) => {
             let environment = client::Environment::of_process();
             let work = client::fs::run(args, &environment);
+            return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
+        }
+        Command::Schedules(args) => {
+            let environment = client::Environment::of_process();
+            let work = client::schedules::run(args, &environment);
             return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
         }
         Command::Runtime { data, command } => {

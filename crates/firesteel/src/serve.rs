@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use firesteel_driver::runtime::{archive, jvm_jar, launch, python_sources, r};
+use firesteel_driver::runtime::{launch, python_sources, r};
 use firesteel_model::{Cause, ClusterSettings};
 use firesteel_server::engine::{Engine, OnStop};
 use firesteel_server::files::Kept;
-use firesteel_server::http::{self, AppState, Settings};
+use firesteel_server::http::{self, AppState, Auth, Settings};
 use firesteel_store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config};
 use crate::local::Local;
 use crate::node_types::Machine;
-use crate::runtime::{self, Progress, Surroundings, Wanted};
+use crate::runtime::{self, Progress, Registry, Surroundings, Wanted, prepare};
 use crate::setup::credentials::{self, Credentials, Origin};
 use crate::setup::{Address, Scheme, tls};
 use crate::users::StoredUsers;
@@ -61,12 +62,14 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
         }),
     };
     prepare_users(&store, &data, &address).await?;
+    let auth = Arc::new(Auth::new(Arc::new(StoredUsers::new(store.clone()))));
     let local = tokio::select! {
-        local = prepare_runtime(&data, &config, progress) => local?,
+        local = prepare_runtime(&data, &config, &auth, progress) => local?,
         () = stop.cancelled() => bail!("stopped before it was ready; start it again and it goes on from here"),
     };
 
     let engine = Engine::start(store.clone(), config.limits.clone(), Arc::new(local)).await?;
+    keep_schedules(&engine, &config).await?;
     let settings = Settings {
         hold: config.limits.hold_max(),
         command_bytes_max: config.limits.command_bytes_max,
@@ -74,7 +77,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
         strict: config.strict,
         ..Settings::default()
     };
-    let app = AppState::new(engine.clone(), kept, Arc::new(StoredUsers::new(store)), settings);
+    let app = AppState::new(engine.clone(), kept, auth, settings);
     let tls_config = tls.as_ref().map(tls::server_config).transpose()?;
     let close = CancellationToken::new();
     let server = tokio::spawn(http::serve(listener, tls_config, app, close.clone()));
@@ -175,7 +178,7 @@ async fn prepare_users(store: &Store, data: &Path, address: &Address) -> anyhow:
 const TOKEN_COMMENT: &str = "databrickscfg";
 
 /// Finds or makes the runtime and everything that is compiled for it.
-async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> anyhow::Result<Local> {
+async fn prepare_runtime(data: &Path, config: &Config, auth: &Arc<Auth>, progress: Progress) -> anyhow::Result<Local> {
     let around = Surroundings::of_process();
     let spark_home = config.spark_home.clone().or_else(|| std::env::var_os("SPARK_HOME").map(PathBuf::from));
     let wanted = match spark_home.filter(|folder| !folder.as_os_str().is_empty()) {
@@ -186,21 +189,20 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
     let cache = runtime::cache(data);
     let step = progress.step("Preparing what runs inside Spark");
     let say = |line: &str| step.say(line);
-    let jar = jvm_jar::ensure_jar(&runtime, &cache, &say).await?;
-    let archive = archive::ensure_archive(&runtime, &jar, &say).await;
-    let sources = python_sources::ensure_python(&cache)?;
+    // Of the others what is missing is made when a cluster first wants it.
+    prepare(&runtime, data, &say).await?;
+    let python_sources = python_sources::ensure_python(&cache)?;
     let rscript = config.rscript.clone().or_else(|| r::find(around.path.as_deref()));
     let r = rscript.map(|rscript| anyhow::Ok(launch::r_command(&rscript, &r::ensure_r(&cache)?))).transpose()?;
     step.done();
     Ok(Local {
         data: data.to_owned(),
         machine: Machine::detect(),
-        python: launch::python_command(&runtime, &sources)?,
+        runtimes: Registry::new(data, &runtime.name),
+        python_sources,
         r,
-        runtime,
-        jar,
-        archive,
         backends: config.backends()?,
+        auth: auth.clone(),
         limits: config.limits.clone(),
         spares: config.spares,
         spark_conf: config.spark_conf.clone(),
@@ -210,6 +212,17 @@ async fn prepare_runtime(data: &Path, config: &Config, progress: Progress) -> an
 
 /// The name of the cluster that `up` and `serve` see to.
 const DEFAULT: &str = "default";
+
+/// Does from now on what the schedules say.
+async fn keep_schedules(engine: &Engine, config: &Config) -> anyhow::Result<()> {
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    };
+    let configured: Vec<_> =
+        config.schedules.iter().map(|schedule| schedule.record(now())).collect::<Result<_, _>>()?;
+    Ok(engine.keep_schedules(configured, Arc::new(now)).await?)
+}
 
 /// Sees to it that the cluster `default` runs, and returns its id.
 async fn bring_up(engine: &Engine, data: &Path, progress: Progress) -> anyhow::Result<String> {

@@ -213,6 +213,7 @@ impl Driver {
             }
             Control::Said(FromJvm::ExecutorAdded { executor, worker }) => self.executor_added(executor, worker),
             Control::Said(FromJvm::ExecutorRemoved { executor, reason }) => self.executor_removed(&executor, reason),
+            Control::Said(FromJvm::Login { login, user, password }) => self.login_asked(login, user, password),
             // The exit that follows says more.
             Control::Closed(reason) => {
                 tracing::warn!("the JVM: {reason}");

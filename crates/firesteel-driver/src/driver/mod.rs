@@ -12,6 +12,7 @@
 //! - `contexts`: opening, queueing, running, closing.
 //! - `stops`: cancels and time limits.
 //! - `environment`: where the cluster's own Python packages are.
+//! - `logins`: who may use JDBC, as the server says.
 //! - `queries`: what a running command has answered by the context's SQL interpreter.
 //! - `secrets`: what user code asks the server about secrets.
 
@@ -21,6 +22,7 @@ mod endings;
 mod environment;
 mod executors;
 mod interpreters;
+mod logins;
 mod nodes;
 mod queries;
 mod r;
@@ -320,6 +322,7 @@ impl Driver {
             }
             ToDriver::Resize { executors, executors_max } => self.resize(executors, executors_max),
             ToDriver::SecretAnswer(answer) => self.secret_answered(answer),
+            ToDriver::LoginAnswer { login, right } => self.login_answered(login, right),
             ToDriver::Stop {} => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())

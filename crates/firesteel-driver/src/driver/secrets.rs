@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::driver::Driver;
 use crate::protocol::interpreters::ToJvm;
+use crate::protocol::link::FromDriver;
 use crate::protocol::secrets::{SecretAnswer, SecretAsk};
 
 /// How long the server may take to answer.
@@ -26,7 +27,7 @@ impl Driver {
         let refusal = match &self.link {
             None => Some("the server is away; secrets can be read when it is back"),
             Some(_) if self.secret_asks.len() >= ASKS_MAX => Some("too many questions about secrets wait"),
-            Some(link) if !link.ask(ask) => Some("the server does not read"),
+            Some(link) if !link.ask(FromDriver::SecretAsk(ask)) => Some("the server does not read"),
             Some(_) => None,
         };
         match refusal {

@@ -7,6 +7,7 @@ use firesteel_api::{CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::VERSION;
+use crate::protocol::secret::Secret;
 use crate::protocol::secrets::{SecretAnswer, SecretAsk};
 
 /// Numbers one interpreter, for the life of its driver.
@@ -208,6 +209,13 @@ pub enum ToJvm {
         /// How many.
         executors: u32,
     },
+    /// What the server says of a login.
+    LoginAnswer {
+        /// Which.
+        login: u64,
+        /// Whether the password is the user's.
+        right: bool,
+    },
 }
 
 /// From the JVM's control connection to the driver.
@@ -269,6 +277,15 @@ pub enum FromJvm {
         port: u16,
         /// Its secret.
         token: String,
+    },
+    /// Somebody logs in over JDBC.
+    Login {
+        /// Counts them.
+        login: u64,
+        /// Who they say they are.
+        user: String,
+        /// The password, or a token where the user is `token`.
+        password: Secret,
     },
     /// An executor has registered.
     ExecutorAdded {

@@ -5,6 +5,7 @@ use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::secret::Secret;
 use crate::protocol::secrets::{SecretAnswer, SecretAsk};
 
 /// From the server to the driver.
@@ -65,6 +66,13 @@ pub enum ToDriver {
     },
     /// What was asked about secrets.
     SecretAnswer(SecretAnswer),
+    /// Whether a login is right.
+    LoginAnswer {
+        /// Which.
+        login: u64,
+        /// Whether the password is the user's.
+        right: bool,
+    },
     /// End everything and exit.
     Stop {},
 }
@@ -111,6 +119,15 @@ pub enum FromDriver {
         /// How far.
         #[serde(flatten)]
         progress: Progress,
+    },
+    /// Somebody logs in over JDBC. It has no number and is not kept: without an answer the login is refused.
+    Login {
+        /// Counts them.
+        login: u64,
+        /// Who they say they are.
+        user: String,
+        /// The password, or a token where the user is `token`.
+        password: Secret,
     },
 }
 

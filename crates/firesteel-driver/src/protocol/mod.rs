@@ -3,11 +3,13 @@
 //! - `frame`: bytes on a socket to messages and back, with every bound.
 //! - `interpreters`: what the driver and its interpreters say to each other.
 //! - `link`: what the server and the driver say to each other.
+//! - `secret`: a word that is passed on and never shown.
 //! - `secrets`: what passes through all of them.
 
 pub mod frame;
 pub mod interpreters;
 pub mod link;
+pub mod secret;
 pub mod secrets;
 #[cfg(test)]
 mod tests;

@@ -77,6 +77,7 @@ samples!(what_the_server_says, "server_to_driver", ToDriver,
     ToDriver::Resize { .. } => "resize",
     ToDriver::Ack { .. } => "ack",
     ToDriver::SecretAnswer(_) => "secret_answer",
+    ToDriver::LoginAnswer { .. } => "login_answer",
     ToDriver::Stop {} => "stop",
 );
 
@@ -97,6 +98,7 @@ samples!(what_the_driver_tells_the_server, "driver_to_server", FromDriver,
     FromDriver::Event { what: DriverEvent::Cancelled { lost: None, .. }, .. } => "event_cancelled",
     FromDriver::Event { what: DriverEvent::Cancelled { lost: Some(_), .. }, .. } => "event_cancelled_with_loss",
     FromDriver::Event { what: DriverEvent::Lost { .. }, .. } => "event_lost",
+    FromDriver::Login { .. } => "login",
 );
 
 samples!(how_peers_say_hello, "hello", Hello,
@@ -121,6 +123,7 @@ samples!(what_the_jvm_is_asked, "driver_to_jvm", ToJvm,
     ToJvm::SecretAnswer(_) => "secret_answer",
     ToJvm::CloseContext { .. } => "close_context",
     ToJvm::Resize { .. } => "resize",
+    ToJvm::LoginAnswer { .. } => "login_answer",
 );
 
 samples!(what_the_jvm_says, "jvm_to_driver", FromJvm,
@@ -134,6 +137,7 @@ samples!(what_the_jvm_says, "jvm_to_driver", FromJvm,
     FromJvm::ExecutorAdded { .. } => "executor_added",
     FromJvm::ExecutorRemoved { .. } => "executor_removed",
     FromJvm::SecretAsk(_) => "secret_ask",
+    FromJvm::Login { .. } => "login",
 );
 
 samples!(what_a_master_or_worker_says, "node_to_driver", FromNode,

@@ -419,12 +419,12 @@ impl Task {
     fn connect(&self, spec: &DriverSpec, pause: Duration, deadline: Duration, absent: Absent) {
         let (inner, attempt) = (self.inner.clone(), self.attempt);
         let (socket, cluster) = (spec.link_socket(), self.record.id.clone());
-        let (store, board) = (self.store.clone(), self.board.clone());
+        let (store, board, launcher) = (self.store.clone(), self.board.clone(), self.launcher.clone());
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let end = Instant::now() + deadline;
             let result = loop {
-                match Link::connect(&socket, &cluster, &store, &board).await {
+                match Link::connect(&socket, &cluster, &store, &board, &launcher).await {
                     Ok(link) => break Ok(link),
                     Err(error) if Instant::now() >= end || (absent == Absent::IsGone && nobody_listens(&error)) => {
                         break Err(format!("its driver does not answer: {error}"));

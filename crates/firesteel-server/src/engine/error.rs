@@ -45,6 +45,12 @@ pub enum EngineError {
         /// The bound.
         limit: usize,
     },
+    /// No such schedule.
+    #[error("there is no schedule `{0}`")]
+    UnknownSchedule(String),
+    /// A schedule that cannot be.
+    #[error("{0}")]
+    BadSchedule(String),
     /// No such context, or one that was destroyed.
     #[error("ContextNotFound: {0}")]
     UnknownContext(String),

@@ -8,6 +8,7 @@ use firesteel_api::{ClusterId, Language};
 use firesteel_driver::spec::DriverSpec;
 use firesteel_model::ClusterSettings;
 use firesteel_store::ClusterRecord;
+use futures_util::future::BoxFuture;
 use tokio::process::Child;
 
 /// What the engine needs to know to have drivers.
@@ -33,6 +34,11 @@ pub trait Launcher: Send + Sync {
     /// Says why its clusters do not have a language, where that is so.
     fn lacks(&self, _language: Language) -> Option<String> {
         None
+    }
+
+    /// Tells whether a password is a user's, for JDBC. Nobody's is, unless it says otherwise.
+    fn admits(&self, _user: String, _password: String) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(false))
     }
 
     /// Starts a driver. `None` where it is no child of this process.

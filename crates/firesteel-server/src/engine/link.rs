@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::engine::board::Board;
+use crate::engine::launch::Launcher;
 use crate::engine::secrets;
 
 /// How long a driver may take to answer `hello`.
@@ -55,16 +56,23 @@ impl Link {
         cluster: &ClusterId,
         store: &Store,
         board: &Arc<Board>,
+        launcher: &Arc<dyn Launcher>,
     ) -> io::Result<Self> {
         let stream = UnixStream::connect(socket).await?;
-        let greeting = Self::greet(stream, cluster, store.clone(), board.clone());
+        let greeting = Self::greet(stream, cluster, store.clone(), board.clone(), launcher.clone());
         match tokio::time::timeout(WELCOME_DEADLINE, greeting).await {
             Ok(link) => link,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the driver did not answer hello")),
         }
     }
 
-    async fn greet(stream: UnixStream, cluster: &ClusterId, store: Store, board: Arc<Board>) -> io::Result<Self> {
+    async fn greet(
+        stream: UnixStream,
+        cluster: &ClusterId,
+        store: Store,
+        board: Arc<Board>,
+        launcher: Arc<dyn Launcher>,
+    ) -> io::Result<Self> {
         let (reader, mut writer) = stream.into_split();
         let hello = ToDriver::Hello { version: VERSION, cluster: cluster.clone() };
         frame::write(&mut writer, &hello, None).await?;
@@ -82,7 +90,6 @@ impl Link {
         };
         let (out, mut outbox) = mpsc::channel::<(ToDriver, Option<Bytes>)>(OUT_MAX);
         let (arrivals, events) = mpsc::channel(EVENTS_AHEAD);
-        let answers = out.downgrade();
         tokio::spawn(async move {
             while let Some((message, payload)) = outbox.recv().await {
                 if frame::write(&mut writer, &message, payload.as_deref()).await.is_err() {
@@ -90,6 +97,8 @@ impl Link {
                 }
             }
         });
+        // Weak: a link that is dropped is closed.
+        let answers = out.downgrade();
         tokio::spawn(async move {
             while let Ok(Some(message)) = frame::read::<FromDriver, _>(&mut reader).await {
                 let (event, what) = match message.head {
@@ -107,6 +116,17 @@ impl Link {
                     }
                     FromDriver::Progress { context, command, progress } => {
                         board.progress(context, command, progress);
+                        continue;
+                    }
+                    FromDriver::Login { login, user, password } => {
+                        // Checking takes its time, and events do not wait for it.
+                        let (launcher, answers) = (launcher.clone(), answers.clone());
+                        tokio::spawn(async move {
+                            let right = launcher.admits(user, password.expose()).await;
+                            if let Some(answers) = answers.upgrade() {
+                                answers.send((ToDriver::LoginAnswer { login, right }, None)).await.ok();
+                            }
+                        });
                         continue;
                     }
                     FromDriver::Welcome { .. } | FromDriver::Refused { .. } => return,

@@ -8,6 +8,7 @@
 //! - `lists`: pages of contexts and commands.
 //! - `link`: the connection to its driver.
 //! - `launch`: how a driver is started.
+//! - `schedules`: what is done to clusters at fixed times.
 //! - `secrets`: what user code asks about secrets.
 //!
 //! Nothing here knows HTTP or SQL: what must survive a restart goes through `firesteel_store`, and is there before a
@@ -37,6 +38,7 @@ mod link;
 mod lists;
 mod live;
 mod retention;
+pub mod schedules;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,8 @@ struct Inner {
     clusters: RwLock<BTreeMap<ClusterId, Cluster>>,
     /// Who holds it may make a cluster, or start one.
     creating: tokio::sync::Mutex<()>,
+    /// Rung when there is a schedule more.
+    schedules_changed: tokio::sync::Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -88,6 +92,7 @@ impl Engine {
             launcher,
             clusters: RwLock::default(),
             creating: tokio::sync::Mutex::default(),
+            schedules_changed: tokio::sync::Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }));

@@ -1,5 +1,7 @@
 //! The engine whole, with a real store and real sockets; the driver is a fake that each test plays by hand.
 
+mod schedules;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -145,10 +145,10 @@ impl From<EngineError> for Failure {
             EngineError::ClusterNotReady { .. }
             | EngineError::ClusterNotRunning { .. }
             | EngineError::UnexpectedState { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
-            EngineError::Pinned(_) | EngineError::BadSettings(_) => {
+            EngineError::Pinned(_) | EngineError::BadSettings(_) | EngineError::BadSchedule(_) => {
                 (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE")
             }
-            EngineError::UnknownContext(_) | EngineError::UnknownCommand(_) => {
+            EngineError::UnknownContext(_) | EngineError::UnknownCommand(_) | EngineError::UnknownSchedule(_) => {
                 (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
             }
             EngineError::TooManyClusters { .. }

@@ -35,7 +35,7 @@ mod well_known;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Credentials, CredentialsError, hash_password, hash_token};
+pub use auth::{Auth, Credentials, CredentialsError, hash_password, hash_token};
 pub use listen::{serve, tls_config};
 pub use router::router;
 
@@ -44,7 +44,7 @@ pub use router::router;
 pub struct AppState {
     engine: Engine,
     kept: Kept,
-    auth: Arc<auth::Auth>,
+    auth: Arc<Auth>,
     settings: Arc<Settings>,
     /// Cancelled when the server stops: held answers are given at once.
     stop: CancellationToken,
@@ -56,11 +56,11 @@ pub struct AppState {
 
 impl AppState {
     /// Puts the edge in front of an engine and of what users keep. [`serve`] connects it to the token that stops the server.
-    pub fn new(engine: Engine, kept: Kept, credentials: Arc<dyn Credentials>, settings: Settings) -> Self {
+    pub fn new(engine: Engine, kept: Kept, auth: Arc<Auth>, settings: Settings) -> Self {
         Self {
             engine,
             kept,
-            auth: Arc::new(auth::Auth::new(credentials)),
+            auth,
             streams: Arc::new(Semaphore::new(settings.event_streams_max)),
             settings: Arc::new(settings),
             stop: CancellationToken::new(),

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::http::error::Failure;
-use crate::http::v1_2::{clusters, commands, contexts, events, lists, output};
+use crate::http::v1_2::{clusters, commands, contexts, events, lists, output, schedules};
 use crate::http::v2::{clusters as clusters_v2, dbfs, fs, scim, secrets, workspace};
 use crate::http::{AppState, edge, well_known};
 
@@ -27,6 +27,10 @@ pub fn router(app: AppState) -> Router {
         .route("/api/1.2/contexts/destroy", post(contexts::destroy))
         .route("/api/1.2/contexts/list", get(lists::contexts))
         .route("/api/1.2/contexts/status", get(contexts::status))
+        .route("/api/1.2/schedules/add", post(schedules::add))
+        .route("/api/1.2/schedules/list", get(schedules::list))
+        .route("/api/1.2/schedules/remove", post(schedules::remove))
+        .route("/api/1.2/schedules/runs", get(schedules::runs))
         .route("/api/2.0/clusters/get", get(clusters_v2::get))
         .route("/api/2.0/clusters/list", get(clusters_v2::list))
         .route("/api/2.0/dbfs/add-block", post(dbfs::add_block))

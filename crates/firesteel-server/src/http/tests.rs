@@ -28,7 +28,7 @@ use tokio::process::Child;
 use tower::ServiceExt;
 
 use super::error::{Failure, Style};
-use super::{AppState, Credentials, CredentialsError, Settings, edge, hash_password, hash_token, router};
+use super::{AppState, Auth, Credentials, CredentialsError, Settings, edge, hash_password, hash_token, router};
 use crate::engine::launch::Launcher;
 use crate::engine::{Engine, EngineError};
 use crate::files::Kept;
@@ -134,7 +134,7 @@ pub(super) fn app() -> AppState {
 }
 
 fn app_with(known: Known) -> AppState {
-    AppState::new(engine(), kept(), Arc::new(known), Settings::default())
+    AppState::new(engine(), kept(), Arc::new(Auth::new(Arc::new(known))), Settings::default())
 }
 
 /// Puts `around` around other routes than the server's.
@@ -255,7 +255,8 @@ async fn each_scheme_is_taken_and_refused_in_its_own_way() {
 #[tokio::test(start_paused = true)]
 async fn a_changed_password_counts_from_the_next_request_on() {
     let known = Arc::new(Known::ann());
-    let router = router(AppState::new(engine(), kept(), known.clone(), Settings::default()));
+    let auth = Arc::new(Auth::new(known.clone()));
+    let router = router(AppState::new(engine(), kept(), auth, Settings::default()));
     let me = async |authorization: &str| {
         let header = format!("Authorization: {authorization}");
         send(&router, "GET /api/2.0/preview/scim/v2/Me", &[&header], "").await.status.as_u16()
@@ -440,7 +441,8 @@ async fn discovery_needs_no_credentials_and_trusts_no_odd_host() {
         assert_eq!(send(&router, line, &[host], "").await.status, 400, "{host}");
     }
     let settings = Settings { public_url: Some("https://spark.example.com/".into()), ..Settings::default() };
-    let router = super::router(AppState::new(engine(), kept(), Arc::new(Known::default()), settings));
+    let auth = Arc::new(Auth::new(Arc::new(Known::default())));
+    let router = super::router(AppState::new(engine(), kept(), auth, settings));
     let seen = send(&router, line, &[], "").await;
     assert_eq!(seen.body, r#"{"oidc_endpoint":"https://spark.example.com/oidc"}"#);
 }

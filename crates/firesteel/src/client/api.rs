@@ -9,6 +9,7 @@ use firesteel_api::clusters::ClusterView;
 use firesteel_api::commands::{CommandRef, CommandView};
 use firesteel_api::contexts::{ContextRef, ContextView};
 use firesteel_api::errors::{Error2, Error12};
+use firesteel_api::schedules::{RunEntry, ScheduleEntry, ScheduleRef};
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
@@ -221,6 +222,30 @@ impl Api {
         let body = json!({"clusterId": cluster, "contextId": context, "commandId": command});
         let _: serde_json::Value = self.ask(self.post("commands/cancel", &body)).await?;
         Ok(())
+    }
+
+    /// Lists the schedules.
+    pub(crate) async fn schedules(&self) -> Result<Vec<ScheduleEntry>, ApiError> {
+        self.ask(self.get("schedules/list", &[])).await
+    }
+
+    /// Adds a schedule.
+    pub(crate) async fn add_schedule(&self, body: &serde_json::Value) -> Result<(), ApiError> {
+        let ScheduleRef { .. } = self.ask(self.post("schedules/add", body)).await?;
+        Ok(())
+    }
+
+    /// Removes a schedule.
+    pub(crate) async fn remove_schedule(&self, name: &str) -> Result<(), ApiError> {
+        let ScheduleRef { .. } = self.ask(self.post("schedules/remove", &json!({"name": name}))).await?;
+        Ok(())
+    }
+
+    /// Returns what became of the times of a schedule, or of all.
+    pub(crate) async fn schedule_runs(&self, name: Option<&str>, limit: u32) -> Result<Vec<RunEntry>, ApiError> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(name.map(|name| ("name", name.to_owned())));
+        self.ask(self.get("schedules/runs", &query)).await
     }
 
     fn get(&self, path: &str, query: &[(&str, String)]) -> RequestBuilder {

@@ -18,6 +18,7 @@ mod interrupts;
 mod live;
 mod output;
 pub(crate) mod repl;
+pub(crate) mod schedules;
 mod session;
 mod table;
 

@@ -138,6 +138,14 @@ impl Output {
         self.note(&format!("error: {}", chain(error)));
     }
 
+    /// Prints text as it is. A reader who has gone away is no failure.
+    pub(super) fn text(&mut self, text: &str) -> io::Result<()> {
+        match self.print(text) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        }
+    }
+
     /// Prints what of a result was not shown already. A reader who has gone away, as `head` does, is no failure.
     pub(super) fn result(&mut self, results: &Results, body: &ResultsBody) -> io::Result<()> {
         let format = self.format;

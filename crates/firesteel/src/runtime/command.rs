@@ -9,7 +9,7 @@ use firesteel_driver::runtime::lock::Lock;
 use firesteel_driver::runtime::{Origin, RUNTIME_FILE};
 
 use super::folders::{Listed, RuntimeFolder};
-use super::{Progress, RuntimeName, SetupError, Surroundings, Wanted, ensure, list, pip};
+use super::{Progress, RuntimeName, SetupError, Surroundings, Wanted, ensure, list, pip, prepare};
 
 /// What to do with runtimes.
 #[derive(Debug, Subcommand)]
@@ -75,6 +75,9 @@ async fn add(
         None => Wanted::Made { name, spark_version },
     };
     let runtime = ensure(data, wanted, around, ui).await?;
+    let step = ui.step("preparing what runs inside Spark");
+    prepare(&runtime, data, &|line: &str| step.say(line)).await?;
+    step.done();
     show(&table(&[Listed { name: folder.name, runtime: Some(runtime) }]))
 }
 

@@ -4,6 +4,7 @@
 //! - `named`: a Spark that the user names, with a Python and a Java for it.
 //! - `environment`, `pip`, `packages`, `java`: the steps that both are made of.
 //! - `folders`: where runtimes are and what they are called.
+//! - `registry`: which of them a cluster's `spark_version` means.
 //! - `command`: `firesteel runtime list|add|remove`.
 //! - `progress`, `error`: what the user sees.
 //!
@@ -19,19 +20,21 @@ mod named;
 mod packages;
 mod pip;
 mod progress;
+mod registry;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use firesteel_driver::runtime::Runtime;
 use firesteel_driver::runtime::java::JavaSearch;
+use firesteel_driver::runtime::{Runtime, Say, archive, jvm_jar};
 
 pub(crate) use command::{Command, command};
 pub(crate) use error::SetupError;
 pub(crate) use folders::{RuntimeName, cache, list};
 pub(crate) use progress::Progress;
+pub(crate) use registry::Registry;
 
 /// What runtime is asked for.
 #[derive(Clone, Debug)]
@@ -74,6 +77,18 @@ impl Surroundings {
             java: JavaSearch::usual(folder("JAVA_HOME"), path),
         }
     }
+}
+
+/// Returns what is compiled for a runtime, the jar of the JVM side and the class-data archive where there can be one; made first if it is not
+/// there.
+pub(crate) async fn prepare(
+    runtime: &Runtime,
+    data: &Path,
+    say: Say<'_>,
+) -> Result<(PathBuf, Option<PathBuf>), SetupError> {
+    let jar = jvm_jar::ensure_jar(runtime, &cache(data), say).await?;
+    let archive = archive::ensure_archive(runtime, &jar, say).await;
+    Ok((jar, archive))
 }
 
 /// Returns the runtime that is asked for, made first if it is not there. One that is there and whole is returned

@@ -38,6 +38,8 @@ object Launch {
 object Agent {
   def main(args: Array[String]): Unit = {
     val input = System.in
+    // Before anything of Scala's own keeps it: the standard input is not for user code.
+    System.setIn(InputStream.nullInputStream())
     val launch = Launch.read(readLine(input))
     Files.createDirectories(launch.classesDir)
     if (launch.train) Train.run(launch) else serve(launch, input)
@@ -136,6 +138,7 @@ final class Control(launch: Launch) {
   private val connection = Connection.open(launch.socket, "jvm", launch.key)
   private val limits = connection.limits
   private val engines = new Engines(launch, (context, active) => connection.send("type" -> "streams", "context" -> context, "active" -> active))
+  private val logins = new Logins(message => connection.post(message, null))
   private val cancels = new Cancels(() => engines.spark)
   private val interpreters = new ConcurrentHashMap[String, Interpreter]
   private val secretAsks = new SecretAsks(fields => connection.send(fields: _*))
@@ -170,6 +173,7 @@ final class Control(launch: Launch) {
   private def startSpark(): Unit =
     try {
       engines.startSpark()
+      Jdbc.startIfAsked(engines.sessions.root, logins)
       val context = engines.spark
       context.addSparkListener(new SparkListener {
         override def onApplicationEnd(end: SparkListenerApplicationEnd): Unit =
@@ -197,6 +201,7 @@ final class Control(launch: Launch) {
     case "forget" => forget(message.text("interpreter"))
     case "resize" => ExecutorWatch.resize(engines.spark, message.fields("executors").asInstanceOf[Long].toInt)
     case "secret_answer" => secretAsks.answered(message)
+    case "login_answer" => logins.answered(message.text("login").toLong, message.fields.get("right").contains(true))
     case "close_context" => engines.sessions.close(message.text("context"))
     case other => throw new IOException(s"unknown message `$other`")
   }

@@ -6,7 +6,7 @@
 // process's own descriptors, which are the driver's log.
 package firesteel
 
-import java.io.{InputStream, OutputStream, PrintStream}
+import java.io.{OutputStream, PrintStream}
 import java.nio.ByteBuffer
 import java.nio.charset.StandardCharsets.UTF_8
 import java.util.Locale
@@ -94,7 +94,6 @@ object Output {
     routed = new RoutedStream(System.out)
     System.setOut(routed)
     System.setErr(new RoutedStream(System.err))
-    System.setIn(InputStream.nullInputStream())
   }
 
   /** An interpreter's own stream, over its connection's buffer. */

@@ -69,20 +69,31 @@ impl<S: Sync> FromRequestParts<S> for User {
 }
 
 /// Checks credentials.
-pub(crate) struct Auth {
+pub struct Auth {
     credentials: Arc<dyn Credentials>,
     passwords: Passwords,
     throttle: Throttle,
 }
 
 impl Auth {
-    pub(crate) fn new(credentials: Arc<dyn Credentials>) -> Self {
+    /// Checks against these.
+    pub fn new(credentials: Arc<dyn Credentials>) -> Self {
         Self { credentials, passwords: Passwords::new(), throttle: Throttle::default() }
+    }
+
+    /// Tells whether a password is a user's, or a token where the user is `token`: the rules and the patience of a request that comes
+    /// from `peer`.
+    pub async fn admits(&self, user: String, password: String, peer: IpAddr) -> bool {
+        self.claimed(Claim::Password { user, password: password.into() }, peer).await.is_ok()
     }
 
     /// Tells who made a request.
     pub(crate) async fn user(&self, headers: &HeaderMap, peer: IpAddr) -> Result<User, Refusal> {
-        match Claim::read(headers) {
+        self.claimed(Claim::read(headers), peer).await
+    }
+
+    async fn claimed(&self, claim: Claim, peer: IpAddr) -> Result<User, Refusal> {
+        match claim {
             Claim::None => Err(Refusal::NoCredentials),
             Claim::Unreadable => Err(Refusal::WrongPassword),
             Claim::Password { user, password } if user == "token" => {
