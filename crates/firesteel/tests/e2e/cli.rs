@@ -1,6 +1,6 @@
 //! `firesteel exec`: code from the command line, a file or the standard input; what it prints and how it ends.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -17,6 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         code_that_fails_says_so_and_ends_with_1,
         code_comes_from_a_file_or_the_standard_input,
         wrong_use_and_unreachable_servers_end_with_2,
+        what_code_prints_is_there_while_it_runs_and_not_twice,
         ctrl_c_cancels_the_command,
         a_repl_runs_lines_of_a_pipe,
         files_are_copied_listed_printed_and_removed,
@@ -101,6 +102,23 @@ fn wrong_use_and_unreachable_servers_end_with_2(server: &Server) {
     let nowhere = ["exec", "--host", "https://127.0.0.1:9", "--token", "t", "1"];
     let (status, _, stderr) = run(server, &nowhere, "");
     assert!(status == 2 && stderr.contains("127.0.0.1:9"), "{status}: {stderr}");
+}
+
+fn what_code_prints_is_there_while_it_runs_and_not_twice(server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let code = format!(
+        "import os, time\nprint('one')\nwhile not os.path.exists({go:?}): time.sleep(0.01)\nprint('two', end='')\n40 + 2"
+    );
+    let mut child = firesteel(server, &["exec", &code]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "one\n");
+    std::fs::write(&go, "").unwrap();
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("two\n42\n", Some(0)));
 }
 
 fn ctrl_c_cancels_the_command(server: &Server) {

@@ -243,8 +243,10 @@ fn jobs_of_a_streaming_query_count_for_the_command_that_started_it(server: &Serv
     let jobs = "before = len(q.recentProgress)\nwhile len(q.recentProgress) < before + 3: time.sleep(0.01)";
     let next = context.send(&format!("{jobs}\nsc.parallelize(range(7), 7).count()\n{wait}"));
     let listener = Listener::start(&context, &next);
-    let progress = listener.until(|event| event.name == "progress" && event.data["tasks"]["done"] == 7);
-    assert_eq!(progress.data["jobs"], json!({"done": 1, "all": 1}), "the query is another command's");
+    let ended = |event: &Event| event.name == "progress" && event.data["jobs"]["done"] == event.data["jobs"]["all"];
+    let one = json!({"done": 1, "all": 1});
+    let expected = json!({"jobs": one, "stages": one, "tasks": {"done": 7, "all": 7}});
+    assert_eq!(listener.until(ended).data, expected, "the query is another command's");
     fs::write(&go, "").unwrap();
     context.wait(&next);
     context.run("q.stop()");
