@@ -112,10 +112,10 @@ impl Store {
         // Ids sort by time, and are numbers.
         let before = before.map_or_else(|| i64::MAX.to_string(), |id| id.to_string());
         self.read_bulk("list the contexts", move |db| {
-            db.prepare_cached(
-                "SELECT * FROM contexts WHERE cluster = ?1 AND CAST(id AS INTEGER) < CAST(?2 AS INTEGER)
-                 ORDER BY CAST(id AS INTEGER) DESC LIMIT ?3",
-            )?
+            db.prepare_cached(&format!(
+                "{RECORD} WHERE cluster = ?1 AND CAST(id AS INTEGER) < CAST(?2 AS INTEGER)
+                 ORDER BY CAST(id AS INTEGER) DESC LIMIT ?3"
+            ))?
             .query_map(params![cluster.as_str(), before, integer(limit as u64)], record)?
             .collect()
         })
