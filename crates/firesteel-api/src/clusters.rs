@@ -38,3 +38,10 @@ pub struct ClusterView {
     /// What it is doing.
     pub status: ClusterStatus,
 }
+
+/// The answer of `create`, `resize`, `restart` and `delete`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRef {
+    /// The cluster.
+    pub id: ClusterId,
+}

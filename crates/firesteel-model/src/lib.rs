@@ -12,6 +12,7 @@ pub mod history;
 pub mod limits;
 pub mod notebook;
 pub mod path;
+pub mod policy;
 pub mod queue;
 pub mod schedule;
 pub mod settings;

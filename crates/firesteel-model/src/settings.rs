@@ -5,6 +5,46 @@ use std::collections::BTreeMap;
 use firesteel_api::v2::events::{Autoscale, ClusterSize};
 use serde::{Deserialize, Serialize};
 
+use crate::policy::{self, NotAllowed};
+
+/// Workers of one cluster: far more than one driver can use well.
+pub const WORKERS_MAX: u32 = 1_000;
+
+/// The longest idle time, in minutes, as at the service.
+pub const IDLE_MINUTES_MAX: u32 = 10_000;
+
+/// Characters of a name, a tag or any other word of a user's.
+const WORD_CHARS_MAX: usize = 256;
+
+/// Tags of one cluster.
+const TAGS_MAX: usize = 100;
+
+/// What of a user's settings makes no sense or is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSettings {
+    /// An entry of `spark_conf` or `spark_env_vars`.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    /// A number out of range.
+    #[error("`{name}` is {value}; it must be from {min} to {max}")]
+    Range {
+        /// The key.
+        name: &'static str,
+        /// What was given.
+        value: u32,
+        /// The least.
+        min: u32,
+        /// The most.
+        max: u32,
+    },
+    /// A text that is too long.
+    #[error("`{0}` is longer than {WORD_CHARS_MAX} characters")]
+    Long(&'static str),
+    /// Too many tags.
+    #[error("`custom_tags` has more than {TAGS_MAX} entries")]
+    Tags,
+}
+
 /// What a user wants of a cluster, by the names of 2.x. It is stored as JSON; what is absent there is as by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -25,7 +65,7 @@ pub struct ClusterSettings {
     /// The kind of the driver's node; that of the workers when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver_node_type_id: Option<String>,
-    /// Spark's configuration, as the policy lets it through.
+    /// Spark's configuration, as [`policy`](crate::policy) lets it through.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub spark_conf: BTreeMap<String, String>,
     /// What is set in the environment of Spark's JVM and of user code.
@@ -72,6 +112,43 @@ impl ClusterSettings {
         self
     }
 
+    /// Refuses what makes no sense or is not allowed, whatever the backend. What it has is the launcher's to say.
+    pub fn check(&self) -> Result<(), BadSettings> {
+        let range = |name, value, min, max| match (min..=max).contains(&value) {
+            true => Ok(()),
+            false => Err(BadSettings::Range { name, value, min, max }),
+        };
+        match self.autoscale {
+            Some(Autoscale { min_workers, max_workers }) => {
+                range("autoscale.max_workers", max_workers, 1, WORKERS_MAX)?;
+                range("autoscale.min_workers", min_workers, 0, max_workers)?;
+            }
+            None => range("num_workers", self.num_workers, 0, WORKERS_MAX)?,
+        }
+        range("autotermination_minutes", self.autotermination_minutes, 0, IDLE_MINUTES_MAX)?;
+        let words = [
+            ("cluster_name", Some(&self.cluster_name)),
+            ("spark_version", self.spark_version.as_ref()),
+            ("node_type_id", self.node_type_id.as_ref()),
+            ("driver_node_type_id", self.driver_node_type_id.as_ref()),
+            ("backend", self.backend.as_ref()),
+            ("data_security_mode", self.data_security_mode.as_ref()),
+            ("single_user_name", self.single_user_name.as_ref()),
+        ];
+        let tags =
+            self.custom_tags.iter().flat_map(|(key, value)| [("custom_tags", Some(key)), ("custom_tags", Some(value))]);
+        let is_long = |word: &Option<&String>| word.is_some_and(|word| word.chars().count() > WORD_CHARS_MAX);
+        if let Some((name, _)) = words.into_iter().chain(tags).find(|(_, word)| is_long(word)) {
+            return Err(BadSettings::Long(name));
+        }
+        if self.custom_tags.len() > TAGS_MAX {
+            return Err(BadSettings::Tags);
+        }
+        policy::check_conf(&self.spark_conf)?;
+        policy::check_env(&self.spark_env_vars)?;
+        Ok(())
+    }
+
     /// The kind of the driver's node, where one was named.
     pub fn driver_node(&self) -> Option<&str> {
         self.driver_node_type_id.as_deref().or(self.node_type_id.as_deref())
@@ -104,6 +181,22 @@ mod tests {
         assert_eq!((sized.workers_min(), sized.workers_max()), (1, 4));
         let text = serde_json::to_string(&sized).unwrap();
         assert_eq!(serde_json::from_str::<ClusterSettings>(&text).unwrap(), sized);
+    }
+
+    #[test]
+    fn numbers_out_of_range_and_long_words_are_refused_by_name() {
+        let check = |json: &str, said: &str| {
+            let settings: ClusterSettings = serde_json::from_str(json).unwrap();
+            let refused = settings.check().unwrap_err().to_string();
+            assert!(refused.contains(said), "{refused}");
+        };
+        check(r#"{"num_workers": 1001}"#, "`num_workers` is 1001; it must be from 0 to 1000");
+        check(r#"{"autoscale": {"min_workers": 3, "max_workers": 2}}"#, "`autoscale.min_workers` is 3");
+        check(r#"{"autotermination_minutes": 10001}"#, "`autotermination_minutes`");
+        check(r#"{"spark_conf": {"spark.plugins": "x"}}"#, "`spark.plugins` is not allowed");
+        check(r#"{"spark_env_vars": {"LD_PRELOAD": "x"}}"#, "`LD_PRELOAD` is not allowed");
+        let long = ClusterSettings { cluster_name: "x".repeat(257), ..ClusterSettings::default() };
+        assert_eq!(long.check(), Err(BadSettings::Long("cluster_name")));
     }
 
     #[test]

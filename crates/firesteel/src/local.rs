@@ -12,7 +12,7 @@ use firesteel_driver::process;
 use firesteel_driver::protocol::interpreters::ResultLimits;
 use firesteel_driver::runtime::{Runtime, launch, r};
 use firesteel_driver::spec::{CommandSpec, DriverSpec, SpareCounts};
-use firesteel_model::{ClusterSettings, Limits};
+use firesteel_model::{ClusterSettings, Limits, policy};
 use firesteel_server::engine::launch::{Launcher, write_spec};
 use firesteel_server::files::DBFS_FOLDER;
 use firesteel_server::http::Auth;
@@ -61,7 +61,7 @@ impl Launcher for Local {
         let prepared = Prepared { runtime: &runtime, jar: &jar, archive: archive.as_deref() };
         let runtime_version = runtime_version(&runtime.spark_version);
         let python = launch::python_command(&runtime, &self.python_sources).map_err(|error| error.to_string())?;
-        let mut env = cluster.settings.spark_env_vars.clone();
+        let mut env = policy::given_env(&cluster.settings.spark_env_vars);
         env.insert("DATABRICKS_RUNTIME_VERSION".to_owned(), runtime_version.to_owned());
         let with_env = |command: CommandSpec| {
             let env = env.clone().into_iter().chain(command.env).collect(); // ours last
@@ -187,7 +187,7 @@ impl Local {
         ];
         let mut conf: BTreeMap<String, String> = ours.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         conf.extend(self.spark_conf.clone());
-        conf.extend(cluster.settings.spark_conf.clone());
+        conf.extend(policy::given_conf(&cluster.settings.spark_conf));
         // The one that the API tells.
         conf.insert("spark.firesteel.jdbc.port".to_owned(), cluster.jdbc_port.to_string());
         conf

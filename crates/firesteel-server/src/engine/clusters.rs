@@ -160,6 +160,7 @@ impl Engine {
     }
 
     fn check(&self, settings: &ClusterSettings) -> Result<(), EngineError> {
+        settings.check().map_err(|bad| EngineError::BadSettings(bad.to_string()))?;
         self.0.launcher.check(settings).map_err(EngineError::BadSettings)
     }
 

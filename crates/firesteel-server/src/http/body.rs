@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use firesteel_api::Language;
 use futures_util::stream;
 use http_body_util::BodyExt;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::http::AppState;
@@ -77,8 +78,8 @@ pub(crate) struct Params(HashMap<String, Value>);
 #[derive(Debug, PartialEq)]
 enum Value {
     Text(String),
-    /// An array or an object of a JSON body: harmless under a name that nobody reads.
-    Nested,
+    /// An array or an object of a JSON body, as it was written.
+    Nested(String),
 }
 
 impl Params {
@@ -142,12 +143,30 @@ impl Params {
         text.parse().map(Some).map_err(bad)
     }
 
+    /// Returns a parameter that may be absent or empty, which is the same.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Failure> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
+    /// Returns a parameter that may be absent, as what it is written as.
+    pub(crate) fn parsed<T: FromStr>(&self, name: &str, noun: &str) -> Result<Option<T>, Failure> {
+        let parse = |text: &str| text.parse().map_err(|_| Failure::invalid(format!("`{name}` must be {noun}")));
+        self.get(name)?.map(parse).transpose()
+    }
+
+    /// Returns a parameter that may be absent and is an array or an object; a form writes it as text.
+    pub(crate) fn nested<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let Some(Value::Text(json) | Value::Nested(json)) = self.0.get(name) else { return Ok(None) };
+        let read = serde_json::from_str(json).map(Some);
+        read.map_err(|wrong| Failure::invalid(format!("`{name}` is not what it should be: {wrong}")))
+    }
+
     /// Returns a parameter that may be absent.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Failure> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Nested) => {
+            Some(Value::Nested(_)) => {
                 Err(Failure::malformed(format!("`{name}` is an array or an object; it must be a string")))
             }
         }
@@ -276,9 +295,8 @@ impl Fields {
     }
 
     fn add(&mut self, name: String, value: Value) -> Result<(), Failure> {
-        if let Value::Text(text) = &value {
-            self.bounds.check(&name, text.len())?;
-        }
+        let (Value::Text(text) | Value::Nested(text)) = &value;
+        self.bounds.check(&name, text.len())?;
         if self.found.len() >= FIELDS_MAX && !self.found.contains_key(&name) {
             return Err(Failure::too_large(format!("more than {FIELDS_MAX} parameters were sent")));
         }
@@ -331,7 +349,7 @@ fn json(body: &[u8], fields: &mut Fields) -> Result<(), Failure> {
 fn value(raw: &RawValue) -> Result<Option<Value>, serde_json::Error> {
     Ok(match raw.get().as_bytes().first() {
         Some(b'"') => Some(Value::Text(serde_json::from_str(raw.get())?)),
-        Some(b'{' | b'[') => Some(Value::Nested),
+        Some(b'{' | b'[') => Some(Value::Nested(raw.get().to_owned())),
         Some(b'n') => None,
         _ => Some(Value::Text(raw.get().to_owned())),
     })

@@ -15,7 +15,11 @@ use crate::http::{AppState, edge, well_known};
 pub fn router(app: AppState) -> Router {
     let routes = Router::new()
         .route("/.well-known/databricks-config", get(well_known::config))
+        .route("/api/1.2/clusters/create", post(clusters::create))
+        .route("/api/1.2/clusters/delete", post(clusters::delete))
         .route("/api/1.2/clusters/list", get(clusters::list))
+        .route("/api/1.2/clusters/resize", post(clusters::resize))
+        .route("/api/1.2/clusters/restart", post(clusters::restart))
         .route("/api/1.2/clusters/status", get(clusters::status))
         .route("/api/1.2/commands/cancel", post(commands::cancel))
         .route("/api/1.2/commands/events", get(events::events))
@@ -31,8 +35,6 @@ pub fn router(app: AppState) -> Router {
         .route("/api/1.2/schedules/list", get(schedules::list))
         .route("/api/1.2/schedules/remove", post(schedules::remove))
         .route("/api/1.2/schedules/runs", get(schedules::runs))
-        .route("/api/2.0/clusters/get", get(clusters_v2::get))
-        .route("/api/2.0/clusters/list", get(clusters_v2::list))
         .route("/api/2.0/dbfs/add-block", post(dbfs::add_block))
         .route("/api/2.0/dbfs/close", post(dbfs::close))
         .route("/api/2.0/dbfs/create", post(dbfs::create))
@@ -62,13 +64,37 @@ pub fn router(app: AppState) -> Router {
         .route("/api/2.0/workspace/import", post(workspace::import))
         .route("/api/2.0/workspace/list", get(workspace::list))
         .route("/api/2.0/workspace/mkdirs", post(workspace::mkdirs))
-        .route("/api/2.1/clusters/get", get(clusters_v2::get))
-        .route("/api/2.1/clusters/list", get(clusters_v2::list))
+        .nest("/api/2.0/clusters", clusters_of_2())
+        .nest("/api/2.1/clusters", clusters_of_2())
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .with_state(app.clone());
     // Around the routes and not in them, because the path is tidied before a route is chosen by it.
     Router::new().fallback_service(routes).layer(from_fn_with_state(app, edge::around))
+}
+
+/// The calls of 2.x about clusters, the same under both of its versions.
+fn clusters_of_2() -> Router<AppState> {
+    Router::new()
+        .route("/change-owner", post(clusters_v2::change_owner))
+        .route("/create", post(clusters_v2::create))
+        .route("/delete", post(clusters_v2::delete))
+        .route("/edit", post(clusters_v2::edit))
+        .route("/events", post(clusters_v2::events::events))
+        // One client sends it as POST.
+        .route("/get", get(clusters_v2::get).post(clusters_v2::get))
+        .route("/list", get(clusters_v2::list))
+        .route("/list-node-types", get(clusters_v2::catalog::node_types))
+        .route("/list-zones", get(clusters_v2::catalog::zones))
+        .route("/logs", get(clusters_v2::logs::logs))
+        .route("/permanent-delete", post(clusters_v2::permanent_delete))
+        .route("/pin", post(clusters_v2::pin))
+        .route("/resize", post(clusters_v2::resize))
+        .route("/restart", post(clusters_v2::restart))
+        .route("/spark-versions", get(clusters_v2::catalog::spark_versions))
+        .route("/start", post(clusters_v2::start))
+        .route("/unpin", post(clusters_v2::unpin))
+        .route("/update", post(clusters_v2::update))
 }
 
 async fn wrong_method(request: Request) -> Response {

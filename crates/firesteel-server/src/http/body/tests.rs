@@ -32,7 +32,7 @@ fn check(label: &str, body: impl Into<Bytes>, query: &str, expected: &str) {
 fn shown((name, value): (&String, &Value)) -> String {
     match value {
         Value::Text(text) => format!("{name}={text:?}"),
-        Value::Nested => format!("{name} nested"),
+        Value::Nested(_) => format!("{name} nested"),
     }
 }
 
