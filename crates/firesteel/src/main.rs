@@ -60,6 +60,8 @@ enum Command {
     Fs(client::fs::FsArgs),
     /// Starts, resizes and ends clusters at fixed times
     Schedules(client::schedules::SchedulesArgs),
+    /// Lists, makes, starts, resizes, restarts and ends clusters; shows their history and logs
+    Clusters(client::cluster_commands::ClustersArgs),
     /// Lists, adds and removes runtimes: an installed Spark with its Java and Python
     Runtime {
         /// Folder of everything the server keeps [env: FIRESTEEL_DATA] [default: ~/.local/share/firesteel]
@@ -74,7 +76,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let quiet = matches!(
         cli.command,
-        Command::Exec(_) | Command::Repl(_) | Command::Fs(_) | Command::Runtime { .. } | Command::Schedules(_)
+        Command::Exec(_)
+            | Command::Repl(_)
+            | Command::Fs(_)
+            | Command::Runtime { .. }
+            | Command::Schedules(_)
+            | Command::Clusters(_)
     );
     start_logging(if quiet { "warn" } else { "warn,firesteel=info" });
     rustls::crypto::ring::default_provider().install_default().expect("no other provider is installed before main's");
@@ -122,6 +129,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Schedules(args) => {
             let environment = client::Environment::of_process();
             let work = client::schedules::run(args, &environment);
+            return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
+        }
+        Command::Clusters(args) => {
+            let environment = client::Environment::of_process();
+            let work = client::cluster_commands::run(args, &environment);
             return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
         }
         Command::Runtime { data, command } => {

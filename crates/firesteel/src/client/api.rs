@@ -249,11 +249,19 @@ impl Api {
     }
 
     fn get(&self, path: &str, query: &[(&str, String)]) -> RequestBuilder {
-        self.signed(self.http.get(format!("{}/api/1.2/{path}", self.url)).query(query))
+        self.get_at(&format!("/api/1.2/{path}"), query)
     }
 
     fn post(&self, path: &str, body: &serde_json::Value) -> RequestBuilder {
-        self.signed(self.http.post(format!("{}/api/1.2/{path}", self.url)).json(body))
+        self.post_at(&format!("/api/1.2/{path}"), body)
+    }
+
+    pub(super) fn get_at(&self, path: &str, query: &[(&str, String)]) -> RequestBuilder {
+        self.signed(self.http.get(format!("{}{path}", self.url)).query(query))
+    }
+
+    pub(super) fn post_at(&self, path: &str, body: &serde_json::Value) -> RequestBuilder {
+        self.signed(self.http.post(format!("{}{path}", self.url)).json(body))
     }
 
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {
@@ -263,7 +271,10 @@ impl Api {
         }
     }
 
-    async fn ask_patiently<T: DeserializeOwned>(&self, request: impl Fn() -> RequestBuilder) -> Result<T, ApiError> {
+    pub(super) async fn ask_patiently<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<T, ApiError> {
         let end = Instant::now() + PATIENCE;
         let mut pause = PAUSE_FIRST;
         loop {

@@ -50,6 +50,16 @@ pub(super) enum Failure {
     /// No cluster is the one to use.
     #[error(transparent)]
     Pick(#[from] PickError),
+    /// A cluster did not become what was waited for.
+    #[error("cluster `{cluster}` is {state}: {why}")]
+    Cluster {
+        /// The cluster.
+        cluster: firesteel_api::ClusterId,
+        /// What it is doing.
+        state: String,
+        /// Why.
+        why: String,
+    },
     /// What was typed makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -89,7 +99,7 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Stopped(signal) => Exit::Stopped(*signal),
-            Self::ContextLost(_) => Exit::Raised,
+            Self::ContextLost(_) | Self::Cluster { .. } => Exit::Raised,
             _ => Exit::Failed,
         }
     }

@@ -1,11 +1,14 @@
 //! The commands that talk to a server, ours or another that speaks this API.
 //!
 //! They see the wire types and nothing else of the system. `config` finds the server as the SDKs do, `api` makes the
-//! calls, `session` holds one context from its making to its end, and `exec`, `repl` and `fs` are what users type.
+//! calls, `session` holds one context from its making to its end, and `exec`, `repl`, `fs` and `cluster_commands` are
+//! what users type.
 //! Exit statuses are in [`Exit`].
 
 pub(crate) mod api;
+mod api_clusters;
 mod blocks;
+pub(crate) mod cluster_commands;
 mod clusters;
 pub(crate) mod config;
 mod events;
