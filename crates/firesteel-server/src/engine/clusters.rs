@@ -43,7 +43,6 @@ impl Engine {
             }
         };
         let id = record.id.clone();
-        // The settings are in its history already; that it is launched at once is not worth a line.
         self.adopt(record).await?.ask(Request::Start { cause: Cause::Server }).await?;
         Ok(id)
     }

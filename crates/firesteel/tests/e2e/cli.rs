@@ -34,7 +34,7 @@ fn firesteel(server: &Server, arguments: &[&str]) -> Command {
 
 /// Runs it; its exit status, what it printed, and what it said beside.
 #[track_caller]
-fn run(server: &Server, arguments: &[&str], input: &str) -> (i32, String, String) {
+pub(crate) fn run(server: &Server, arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut child = firesteel(server, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -64,14 +64,20 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Runs one function of a script. It ends with an assertion, or says what it saw.
 #[track_caller]
 pub(crate) fn python(server: &Server, python: Python, script: &str, case: &str) {
-    let program = install(python.name, python.packages, |folder| {
+    speaks(server, Command::new(environment(python).join("python")), script, case);
+}
+
+/// The folder of the programs of a virtual environment.
+#[track_caller]
+pub(crate) fn environment(python: Python) -> PathBuf {
+    let folder = install(python.name, python.packages, |folder| {
         let pip = folder.join("bin/python");
         let mut arguments = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
         arguments.extend(python.packages);
         run(Command::new("python3").args(["-m", "venv"]).arg(folder));
         run(Command::new(pip).args(arguments));
     });
-    speaks(server, Command::new(program.join("bin/python")), script, case);
+    folder.join("bin")
 }
 
 /// Runs one function of the script for Node.js.

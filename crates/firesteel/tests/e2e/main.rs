@@ -21,6 +21,7 @@ mod cancels;
 mod cells;
 mod cli;
 mod clients;
+mod clusters;
 mod commands;
 mod contexts;
 mod curl;
@@ -83,6 +84,7 @@ fn cases() -> Vec<case::Case> {
     let shared = [
         // The slow ones first: the quick ones fill what is left of the time.
         clients::cases(),
+        clusters::cases(),
         sdk::cases(),
         scala::cases(),
         dbfs::cases(),

@@ -36,6 +36,11 @@ pub(crate) fn of(data: &Path, cluster: &str) -> Vec<Process> {
     all().into_iter().filter(|process| process.is_marked(cluster) || driver(process)).collect()
 }
 
+/// What the driver of a cluster has started, directly or not.
+pub(crate) fn marked(cluster: &str) -> Vec<Process> {
+    all().into_iter().filter(|process| process.is_marked(cluster)).collect()
+}
+
 /// Processes that were given a path in this folder as an argument.
 pub(crate) fn with_argument(folder: &Path) -> Vec<Process> {
     let folder = folder.to_str().unwrap();
@@ -44,7 +49,8 @@ pub(crate) fn with_argument(folder: &Path) -> Vec<Process> {
 
 /// The driver of a cluster.
 pub(crate) fn driver(data: &Path, cluster: &str) -> Process {
-    let found = of(data, cluster).into_iter().find(|process| process.command.contains(" driver "));
+    let own = |process: &Process| process.command.contains(" driver ") && process.command.contains(cluster);
+    let found = of(data, cluster).into_iter().find(own);
     found.expect("the cluster has a driver")
 }
 
