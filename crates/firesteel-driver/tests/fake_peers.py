@@ -1,6 +1,6 @@
 """Stand-ins for the JVM, the Python parent and R, for the driver's own tests: no Spark, the standard library alone.
 
-`fake_peers.py jvm`, `fake_peers.py python` and `fake_peers.py r` speak docs/protocol.md as the real ones do. What they run is one of the words
+`fake_peers.py jvm`, `python`, `r` and `node` (a Master or a Worker) speak docs/protocol.md as the real ones do. What they run is one of the words
 at the end of this file. What the driver says on a control connection is appended to `<role>.heard` in the current folder.
 """
 
@@ -136,6 +136,7 @@ def jvm(launch):
         control.link.shutdown(socket.SHUT_RDWR)
         time.sleep(1000)
     stops = {}
+    executors = Executors(control)
 
     def interpreter(number, key):
         stop = stops[number] = threading.Event()
@@ -157,8 +158,66 @@ def jvm(launch):
             threading.Thread(target=interpreter, args=(number, message["key"]), daemon=True).start()
         elif message["type"] == "gateway":
             control.send({"type": "gateway_ready", "interpreter": number, "port": 1, "token": "t"})
+        elif message["type"] == "resize":
+            executors.resize(message["executors"])
         elif message["type"] == "cancel" and number in stops:
             stops[number].set()
+
+
+class Executors:
+    """What a fake JVM tells of executors: one for each fake Worker that lives, until a resize lets it go."""
+
+    def __init__(self, control):
+        self.control, self.present, self.gone, self.limit = control, set(), set(), None
+        self.lock = threading.Lock()
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self):
+        while True:
+            with self.lock:
+                self.look()
+            time.sleep(0.005)
+
+    def look(self):
+        names = os.listdir("workers") if os.path.isdir("workers") else []
+        living = {name for name in names if name.startswith("worker-") and os.path.exists(f"/proc/{name.split('.')[-1]}")}
+        for name in sorted(self.present - living):
+            self.remove(name, "worker lost")
+        for name in sorted(living - self.present - self.gone):
+            if self.limit is None or len(self.present) < self.limit:
+                self.present.add(name)
+                worker = int(name.split("-")[1].split(".")[0])
+                self.control.send({"type": "executor_added", "executor": name, "worker": worker})
+
+    def remove(self, name, reason):
+        self.present.remove(name)
+        self.gone.add(name)
+        self.control.send({"type": "executor_removed", "executor": name, "reason": reason})
+
+    def resize(self, executors):
+        with self.lock:
+            self.limit = executors
+            for name in sorted(self.present)[executors:]:
+                self.remove(name, "let go")
+
+
+def node(launch):
+    """A Master or a Worker. A Worker says by a file that it lives."""
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    worker = launch.get("worker")
+    if worker and launch["conf"]["spark.authenticate.secret"] and os.environ.get("FAKE") == "failed":
+        os._exit(3)
+    role = {"role": "worker", "worker": worker["number"]} if worker else {"role": "master"}
+    control = Connection(connect(launch["socket"]), key=launch["key"], **role)
+    port = launch["conf"].get("spark.master.port", "7077")
+    control.send({"type": "serving", "url": f"spark://127.0.0.1:{port}"})
+    if worker:
+        assert worker["master"] == "spark://127.0.0.1:7077", worker
+        open(os.path.join(worker["folder"], f"worker-{worker['number']}.{os.getpid()}"), "w").close()
+    else:
+        with open("master.pids", "a") as pids:
+            pids.write(f"{os.getpid()}\n")
+    control.receive()
 
 
 def python(launch):
@@ -367,4 +426,4 @@ WORDS = {
 }
 
 if __name__ == "__main__":
-    {"jvm": jvm, "python": python, "r": r}[sys.argv[1]](json.loads(sys.stdin.readline()))
+    {"jvm": jvm, "python": python, "r": r, "node": node}[sys.argv[1]](json.loads(sys.stdin.readline()))

@@ -83,7 +83,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
     let server = tokio::spawn(http::serve(listener, tls_config, app, close.clone()));
 
     let outcome = tokio::select! {
-        outcome = bring_up(&engine, &data, progress) => match outcome {
+        outcome = bring_up(&engine, &data, config.backends()?.least_workers(), progress) => match outcome {
             Ok(cluster) => {
                 announce(&data, &address, tls.as_ref().and_then(|files| files.ca.as_deref()), &cluster);
                 stop.cancelled().await;
@@ -225,7 +225,7 @@ async fn keep_schedules(engine: &Engine, config: &Config) -> anyhow::Result<()> 
 }
 
 /// Sees to it that the cluster `default` runs, and returns its id.
-async fn bring_up(engine: &Engine, data: &Path, progress: Progress) -> anyhow::Result<String> {
+async fn bring_up(engine: &Engine, data: &Path, num_workers: u32, progress: Progress) -> anyhow::Result<String> {
     let step = progress.step("Starting Spark");
     let id = match engine.clusters().into_iter().find(|cluster| cluster.name == DEFAULT) {
         Some(cluster) => {
@@ -237,7 +237,8 @@ async fn bring_up(engine: &Engine, data: &Path, progress: Progress) -> anyhow::R
             id
         }
         None => {
-            let settings = ClusterSettings { cluster_name: DEFAULT.to_owned(), ..ClusterSettings::default() };
+            let settings =
+                ClusterSettings { cluster_name: DEFAULT.to_owned(), num_workers, ..ClusterSettings::default() };
             engine.create_cluster(settings, credentials::USER, Cause::Server).await?.to_string()
         }
     };

@@ -11,7 +11,7 @@ use crate::protocol::interpreters::ToJvm;
 use crate::protocol::link::DriverEvent;
 
 /// How long the executors that were asked for may take to come, or those that are to go to finish what they run.
-const SIZE_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 90 });
+const SIZE_DEADLINE: Duration = Duration::from_secs(90);
 
 /// What is known of the executors.
 #[derive(Default)]

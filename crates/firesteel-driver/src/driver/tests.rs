@@ -1,6 +1,7 @@
 //! The driver whole, in this process, with real sockets and real children: `tests/fake_peers.py` stands in for the JVM and
 //! for the Python parent, the tests for the server.
 
+mod executors;
 mod r;
 
 use std::collections::BTreeMap;

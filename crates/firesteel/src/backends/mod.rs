@@ -119,6 +119,11 @@ impl Backends {
         Ok(Self { by_name, default })
     }
 
+    /// The least number of workers of a cluster of the default backend: the size of the one that is made at the first start.
+    pub(crate) fn least_workers(&self) -> u32 {
+        u32::from(!matches!(self.by_name[&self.default], Backend::Local(_)))
+    }
+
     /// Returns the backend of this name, the default one where none is named. The text of an error is for the cluster's owner.
     pub(crate) fn find(&self, name: Option<&str>) -> Result<&Backend, String> {
         let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.default);
