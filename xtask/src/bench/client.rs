@@ -110,11 +110,13 @@ impl Client {
         self.get("commands/status", &query)
     }
 
-    fn post(&self, call: &str, body: &Value) -> anyhow::Result<Value> {
+    /// Posts to a call of 1.2.
+    pub(crate) fn post(&self, call: &str, body: &Value) -> anyhow::Result<Value> {
         self.ask(self.http.post(format!("{}/api/1.2/{call}", self.url)).json(body))
     }
 
-    fn get(&self, call: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+    /// Gets from a call of 1.2.
+    pub(crate) fn get(&self, call: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
         self.ask(self.http.get(format!("{}/api/1.2/{call}", self.url)).query(query))
     }
 

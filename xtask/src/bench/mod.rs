@@ -4,7 +4,7 @@
 //! machine ─ builds, provisions, says where Spark, Java and Python are
 //!    │
 //!    ├ server    one `firesteel up`, asked by `client` ─┐
-//!    ├ bare      interpreters without a server ─────────┼─ contexts, commands, live, sdk, startup, memory ─ figures
+//!    ├ bare      interpreters without a server ─────────┼─ contexts, commands, live, sdk, resize, startup, memory ─ figures
 //!    └ terminal  `spark-shell` ─────────────────────────┘
 //! ```
 //!
@@ -22,6 +22,7 @@ mod machine;
 mod memory;
 mod output;
 mod processes;
+mod resize;
 mod sdk;
 mod server;
 mod startup;
@@ -40,10 +41,10 @@ pub(crate) struct BenchArgs {
     /// How often each thing is measured
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// How many pairs of `up` and `spark-shell` are started
+    /// How many pairs are started: of `up` and `spark-shell`, of a resize and a restart
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measures only these: memory, files, contexts, commands, live, sdk, startup; may be given several times
+    /// Measures only these: memory, files, contexts, commands, live, sdk, resize, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Measures this program in place of the release build
@@ -52,7 +53,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// What can be measured, in the order it is.
-const PARTS: [&str; 7] = ["memory", "files", "contexts", "commands", "live", "sdk", "startup"];
+const PARTS: [&str; 8] = ["memory", "files", "contexts", "commands", "live", "sdk", "resize", "startup"];
 
 impl BenchArgs {
     fn wants(&self, part: &str) -> bool {
@@ -95,6 +96,9 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
         }
         if args.wants("memory") {
             memory::measure_after(&server, &mut table)?;
+        }
+        if args.wants("resize") {
+            resize::measure(&server, args.pairs, &mut table)?;
         }
         server.end()?;
     }

@@ -63,8 +63,13 @@ impl Server {
 
     /// A client of it, with the administrator's token.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        self.client_of(&self.cluster)
+    }
+
+    /// A client of another of its clusters.
+    pub(crate) fn client_of(&self, cluster: &str) -> anyhow::Result<Client> {
         let authority = fs::read(self.authority())?;
-        Client::new(&self.url, &self.cluster, &self.token()?, &authority)
+        Client::new(&self.url, cluster, &self.token()?, &authority)
     }
 
     /// The administrator's token.

@@ -63,8 +63,6 @@ impl Yarn {
             ("spark.executor.instances", Some(place.settings.workers_min().to_string())),
         ];
         spec.conf.extend(ours.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
-        // The archive of classes, and the class path that it wants, are of this machine.
-        spec.conf.remove("spark.executor.extraClassPath");
         defaults(spec, leaving());
         if place.settings.autoscale.is_some() {
             defaults(spec, scaling(place.settings.workers_min(), place.settings.workers_max()));

@@ -27,7 +27,6 @@ mod contexts;
 mod curl;
 mod curl_forms;
 mod dbfs;
-mod engines;
 mod events;
 mod folders;
 mod hostile;

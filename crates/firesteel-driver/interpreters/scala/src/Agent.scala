@@ -199,7 +199,10 @@ final class Control(launch: Launch) {
     case "gateway" => openGateway(message.text("interpreter"))
     case "cancel" => cancel(message.text("context"), message.textOrNull("interpreter"), message.textOrNull("command"))
     case "forget" => forget(message.text("interpreter"))
-    case "resize" => ExecutorWatch.resize(engines.spark, message.fields("executors").asInstanceOf[Long].toInt)
+    case "resize" =>
+      val executors = message.fields("executors").asInstanceOf[Long].toInt
+      // Spark may wait for its Master.
+      Agent.daemon("firesteel-resize")(ExecutorWatch.resize(engines.spark, executors))
     case "secret_answer" => secretAsks.answered(message)
     case "login_answer" => logins.answered(message.text("login").toLong, message.fields.get("right").contains(true))
     case "close_context" => engines.sessions.close(message.text("context"))
