@@ -1,6 +1,7 @@
 // The Scala REPL and a Spark session without a server: executes one line each time a line asks for it, and answers with nanoseconds.
 //
 //   scala   `IMain.interpret("1+1")`
+//   spin    a loop of a billion turns
 //   sql     `spark.sql("select 1").collect()`
 
 import java.io.{File, PrintStream, PrintWriter, Writer}
@@ -32,8 +33,11 @@ object Bare {
     val reporter = new ReplReporterImpl(ShellConfig(settings), settings, new PrintWriter(Writer.nullWriter))
     val repl = new IMain(settings, None, settings, reporter)
 
+    require(repl.interpret("def spin(): Long = { var i = 0L; var sum = 1L; while (i < 1000000000L) { sum = sum * 31 + i; i += 1 }; sum }") == Results.Success)
+
     val what = Map[String, () => Unit](
       "scala" -> (() => require(repl.interpret("1+1") == Results.Success)),
+      "spin" -> (() => require(repl.interpret("spin()") == Results.Success)),
       "sql" -> (() => require(spark.sql("select 1").collect().head.getInt(0) == 1)))
     answers.println("ready")
     Source.stdin.getLines().foreach { line =>

@@ -702,3 +702,40 @@ async fn pages_of_commands_and_contexts_are_complete_and_stay_so_when_more_come(
     expected.truncate(5);
     assert_eq!(rest.iter().map(|record| record.id).collect::<Vec<_>>(), expected.into_iter().rev().collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn contexts_that_made_room_are_remembered_the_latest_of_them() {
+    let bench = Bench::new().await;
+    let mut made_room = vec![bench.context];
+    for _ in 0..4 {
+        let id = ContextId::generate();
+        bench.store.insert_context(&bench.cluster, id, Language::Sql).await.unwrap();
+        made_room.push(id);
+    }
+    for id in &made_room {
+        assert!(bench.store.disconnect_context(&bench.cluster, *id).await.unwrap());
+        assert!(!bench.store.disconnect_context(&bench.cluster, *id).await.unwrap());
+    }
+    assert_eq!(bench.store.contexts(&bench.cluster).await.unwrap(), []);
+    let bench = bench.reopen();
+    assert_eq!(bench.store.disconnected_contexts(&bench.cluster).await.unwrap(), made_room[2..]);
+    bench.store.delete_contexts_of(&bench.cluster).await.unwrap();
+    assert_eq!(bench.store.disconnected_contexts(&bench.cluster).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_context_was_used_when_a_command_of_it_was_sent_or_ended() {
+    let bench = Bench::new().await;
+    let used = async || bench.store.context(&bench.cluster, bench.context).await.unwrap().unwrap();
+    let made = used().await;
+    assert_eq!((made.used_ms, made.streams), (made.created_ms, 0));
+    let command = bench.queued().await;
+    let sent = bench.record(command).await.created_ms;
+    assert_eq!(used().await.used_ms, sent);
+    bench.change([Change::CommandCancelled { command, lost: Some("its process was killed".into()) }]).await;
+    let ended = bench.record(command).await;
+    assert_eq!(used().await.used_ms, ended.ended_ms.unwrap());
+    assert_eq!(ended.state, CommandState::Cancelled { lost: Some("its process was killed".into()) });
+    bench.change([Change::ContextStreams { context: bench.context, active: 2 }]).await;
+    assert_eq!(used().await.streams, 2);
+}

@@ -37,15 +37,25 @@ impl Client {
     /// Creates a context and waits until it is Running; returns its id and how long that took.
     pub(crate) fn open(&self, language: &str) -> anyhow::Result<(String, Duration)> {
         let begun = Instant::now();
-        let body = json!({"clusterId": self.cluster, "language": language});
-        let context = id(&self.post("contexts/create", &body)?)?;
-        let query = [("clusterId", self.cluster.as_str()), ("contextId", &context)];
+        let context = self.begin(language)?;
+        self.until_running(&context)?;
+        Ok((context, begun.elapsed()))
+    }
+
+    /// Creates a context and does not wait for it.
+    pub(crate) fn begin(&self, language: &str) -> anyhow::Result<String> {
+        id(&self.post("contexts/create", &json!({"clusterId": self.cluster, "language": language}))?)
+    }
+
+    /// Waits until a context is Running.
+    pub(crate) fn until_running(&self, context: &str) -> anyhow::Result<()> {
+        let query = [("clusterId", self.cluster.as_str()), ("contextId", context)];
         loop {
             let view = self.get("contexts/status", &query)?;
             match view["status"].as_str() {
-                Some("Running") => return Ok((context, begun.elapsed())),
+                Some("Running") => return Ok(()),
                 Some("Pending") => {}
-                _ => bail!("the {language} context did not come up: {view}"),
+                _ => bail!("the context did not come up: {view}"),
             }
         }
     }
@@ -100,6 +110,25 @@ impl Client {
                 }
                 Some("Queued" | "Running") => {}
                 _ => bail!("`{code}` came to no result: {view}"),
+            }
+        }
+    }
+
+    /// Cancels a command.
+    pub(crate) fn cancel(&self, context: &str, command: &str) -> anyhow::Result<()> {
+        let body = json!({"clusterId": self.cluster, "contextId": context, "commandId": command});
+        self.post("commands/cancel", &body).map(drop)
+    }
+
+    /// Waits until a command has this status. A status call that is held does not end with every change: one that is to be
+    /// Running is seen to be so when the call is answered, 2 s later.
+    pub(crate) fn until(&self, context: &str, command: &str, wanted: &str) -> anyhow::Result<()> {
+        loop {
+            let view = self.status(context, command)?;
+            match view["status"].as_str() {
+                Some(status) if status == wanted => return Ok(()),
+                Some("Queued" | "Running" | "Cancelling") => {}
+                _ => bail!("it was to be {wanted}: {view}"),
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{note, processes};
 const AIM: Aim = Aim::AtMost(Duration::from_millis(3));
 
 /// How often each side executes before it is measured: compilers warm up.
-const WARM_UP: u32 = 50;
+pub(crate) const WARM_UP: u32 = 50;
 
 /// How many times one side executes before it is the other's turn.
 const TURN: u32 = 10;
@@ -33,7 +33,7 @@ fn python(machine: &Machine, server: &Server, runs: u32, table: &mut Table) -> a
     let ours = Ours::open(&client, "python", "1+1", "\"2\"")?;
     let mut ours_calls = ours.calls();
     let mut sides = [Side::of(|| ours_calls.execute()), Side::of(|| bare.execute("ipython"))];
-    take_turns(server, runs, &mut sides)?;
+    take_turns(server, WARM_UP, runs, &mut sides)?;
     let [our, ipython] = sides.map(|side| side.sample);
     let plain = std::iter::repeat_with(|| bare.execute("plain")).take(runs as usize).collect::<Result<Sample, _>>()?;
     table.beside("Python `1+1`, beside IPython's `run_cell`", &our, &ipython, AIM);
@@ -58,7 +58,7 @@ fn jvm(machine: &Machine, server: &Server, runs: u32, table: &mut Table) -> anyh
             Side::of(|| like_ours.execute(language)),
             Side::of(|| submitted.execute(language)),
         ];
-        take_turns(server, runs, &mut sides)?;
+        take_turns(server, WARM_UP, runs, &mut sides)?;
         let [our, same, submit] = sides.map(|side| side.sample);
         table.beside(&format!("{name}, beside a JVM like ours"), &our, &same, AIM);
         table.beside("… beside a JVM like `spark-shell`'s", &our, &submit, Aim::Information);
@@ -136,10 +136,10 @@ impl<'a> Side<'a> {
 
 /// Lets the sides execute in turn until each was measured so often, after they have warmed up and the server has made
 /// the spares that it lacked.
-pub(crate) fn take_turns(server: &Server, runs: u32, sides: &mut [Side<'_>]) -> anyhow::Result<()> {
+pub(crate) fn take_turns(server: &Server, warm_up: u32, runs: u32, sides: &mut [Side<'_>]) -> anyhow::Result<()> {
     processes::quiet(server.pid())?;
     for side in &mut *sides {
-        for _ in 0..WARM_UP {
+        for _ in 0..warm_up {
             (side.execute)()?;
         }
     }

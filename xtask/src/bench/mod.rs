@@ -4,7 +4,7 @@
 //! machine ─ builds, provisions, says where Spark, Java and Python are
 //!    │
 //!    ├ server    one `firesteel up`, asked by `client` ─┐
-//!    ├ bare      interpreters without a server ─────────┼─ contexts, commands, live, sdk, resize, startup, memory ─ figures
+//!    ├ bare      interpreters without a server ─────────┼─ contexts, commands, cancels, … ─ figures
 //!    └ terminal  `spark-shell` ─────────────────────────┘
 //! ```
 //!
@@ -12,9 +12,12 @@
 //! figure that misses its aim is a row that says so.
 
 mod bare;
+mod cancels;
+mod checks;
 mod client;
 mod commands;
 mod contexts;
+mod crowd;
 mod figures;
 mod files;
 mod live;
@@ -44,7 +47,7 @@ pub(crate) struct BenchArgs {
     /// How many pairs are started: of `up` and `spark-shell`, of a resize and a restart
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measures only these: memory, files, contexts, commands, live, sdk, resize, startup; may be given several times
+    /// Measures only these: memory, files, contexts, commands, live, cancels, checks, crowd, sdk, resize, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Measures this program in place of the release build
@@ -53,7 +56,8 @@ pub(crate) struct BenchArgs {
 }
 
 /// What can be measured, in the order it is.
-const PARTS: [&str; 8] = ["memory", "files", "contexts", "commands", "live", "sdk", "resize", "startup"];
+const PARTS: [&str; 11] =
+    ["memory", "files", "contexts", "commands", "live", "cancels", "checks", "crowd", "sdk", "resize", "startup"];
 
 impl BenchArgs {
     fn wants(&self, part: &str) -> bool {
@@ -90,6 +94,15 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
         }
         if args.wants("live") {
             live::measure(&machine, &server, args.runs, &mut table)?;
+        }
+        if args.wants("cancels") {
+            cancels::measure(&server, args.runs, &mut table)?;
+        }
+        if args.wants("checks") {
+            checks::measure(&machine, &server, args.runs, &mut table)?;
+        }
+        if args.wants("crowd") {
+            crowd::measure(&server, &mut table)?;
         }
         if args.wants("sdk") {
             sdk::measure(&machine, &server, args.runs, &mut table)?;

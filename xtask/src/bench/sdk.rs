@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::bare::Bare;
-use super::commands::{Side, take_turns};
+use super::commands::{Side, WARM_UP, take_turns};
 use super::figures::{Aim, Table};
 use super::machine::{self, Machine};
 use super::note;
@@ -37,7 +37,7 @@ pub(crate) fn measure(machine: &Machine, server: &Server, runs: u32, table: &mut
         Side::of(|| sdk.borrow_mut().execute("requests")),
         Side::of(|| bare.execute("ipython")),
     ];
-    take_turns(server, runs, &mut sides)?;
+    take_turns(server, WARM_UP, runs, &mut sides)?;
     let [sdk, requests, ipython] = sides.map(|side| side.sample);
     table.beside("SDK `execute(…).result()` of `1+1`, beside IPython's `run_cell`", &sdk, &ipython, AIM);
     table.beside("… beside its two calls by `requests`", &sdk, &requests, Aim::Information);

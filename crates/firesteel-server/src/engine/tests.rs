@@ -688,6 +688,47 @@ async fn what_is_full_says_so() {
 }
 
 #[tokio::test]
+async fn on_a_full_cluster_the_context_that_is_idle_makes_room() {
+    let limits = Limits { contexts_max: 2, context_idle_seconds: 0, ..Limits::default() };
+    let mut bench = Bench::running_with(limits, false).await;
+    let (busy, idle) = (bench.context().await, bench.context().await);
+    let command = bench.execute(busy, "1").await;
+    bench.driver.asked().await;
+    let made = bench.engine.create_context(CLUSTER, PYTHON).await.unwrap();
+    bench.driver.heard(ToDriver::Close { context: idle }).await;
+    bench.driver.heard(ToDriver::Open { context: made, language: PYTHON }).await;
+    let gone = bench.engine.execute(CLUSTER, &idle.to_string(), PYTHON, "1".into(), None).await.unwrap_err();
+    let said = format!("Context ExecutionContextId({idle}) is disconnected. ");
+    assert!(gone.to_string().starts_with(&said), "{gone}");
+    assert_eq!(bench.engine.destroy_context(CLUSTER, &idle.to_string()).await.unwrap(), idle);
+
+    // One runs, the other is on its way up; later a streaming query is all that runs.
+    let full = |refused: Result<ContextId, EngineError>| matches!(refused, Err(EngineError::TooManyContexts(2)));
+    assert!(full(bench.engine.create_context(CLUSTER, PYTHON).await));
+    bench.driver.say(DriverEvent::Streams { context: busy, active: 1 }).await;
+    bench.driver.finish(busy, command, "1").await;
+    bench.over(busy, command).await;
+    assert!(full(bench.engine.create_context(CLUSTER, PYTHON).await));
+    bench.driver.say(DriverEvent::Streams { context: busy, active: 0 }).await;
+    bench.driver.acknowledged().await;
+    bench.engine.create_context(CLUSTER, PYTHON).await.unwrap();
+    bench.driver.heard(ToDriver::Close { context: busy }).await;
+}
+
+#[tokio::test]
+async fn sources_that_wait_have_so_many_bytes_together() {
+    let mut bench = Bench::running_with(Limits { queue_bytes_max: 10, ..Limits::default() }, false).await;
+    let context = bench.context().await;
+    let first = bench.execute(context, "longer than ten bytes").await;
+    let refused = bench.engine.execute(CLUSTER, &context.to_string(), PYTHON, "2".into(), None).await;
+    assert!(matches!(refused, Err(EngineError::QueueTooLarge { limit: 10, .. })), "{refused:?}");
+    bench.driver.finish(context, first, "1").await;
+    bench.over(context, first).await;
+    bench.execute(context, "2").await;
+    bench.execute(context, "3").await;
+}
+
+#[tokio::test]
 async fn ids_that_do_not_exist_are_told_apart() {
     let mut bench = Bench::running().await;
     let (context, engine) = (bench.context().await.to_string(), bench.engine.clone());

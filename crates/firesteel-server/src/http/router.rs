@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use crate::http::error::Failure;
 use crate::http::v1_2::{clusters, commands, contexts, events, lists, output, schedules};
-use crate::http::v2::{clusters as clusters_v2, dbfs, fs, scim, secrets, workspace};
+use crate::http::v2::{clusters as clusters_v2, dbfs, fs, libraries, scim, secrets, workspace};
 use crate::http::{AppState, edge, well_known};
 
 /// Returns the whole edge as a service: what [`serve`](crate::http::serve) puts behind each connection.
@@ -46,6 +46,7 @@ pub fn router(app: AppState) -> Router {
         .route("/api/2.0/dbfs/put", post(dbfs::put))
         .route("/api/2.0/dbfs/read", get(dbfs::read))
         .route("/api/2.0/fs/files/{*path}", get(fs::download).put(fs::upload).delete(fs::delete))
+        .route("/api/2.0/libraries/cluster-status", get(libraries::cluster_status))
         .route("/api/2.0/preview/scim/v2/Me", get(scim::me))
         .route("/api/2.0/secrets/acls/delete", post(secrets::delete_acl))
         .route("/api/2.0/secrets/acls/get", get(secrets::get_acl))

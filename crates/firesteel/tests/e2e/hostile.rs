@@ -23,6 +23,9 @@ pub(crate) fn cases() -> Vec<Case> {
         garbage_and_broken_characters_are_text,
         closed_descriptors_harm_the_context_at_most_for_one_command,
         closed_output_of_scala_harms_no_one_else,
+        what_futures_print_is_heard_in_their_own_context_alone,
+        a_thread_that_prints_late_is_never_heard_in_another_context,
+        values_that_look_like_frames_or_are_too_long_are_values_of_sql,
     ]
 }
 
@@ -251,5 +254,66 @@ fn closed_output_of_scala_harms_no_one_else(server: &Server) {
         let ended = context.run("1 + 1");
         assert!(fits_text("res…: Int = 2", ended.text()), "{code}: {ended:?}");
         other.text(&format!("println(\"after {}\")", code.replace('"', "'")), &format!("after {code}"));
+        other.text("System.out.println(\"still\")", "still");
     }
+}
+
+/// Scala's futures run on threads that all contexts share.
+fn what_futures_print_is_heard_in_their_own_context_alone(server: &Server) {
+    let contexts = ["a", "b", "c"].map(|name| (name, server.context("scala")));
+    for (_, context) in &contexts {
+        context.run("import scala.concurrent._, duration.Duration, ExecutionContext.Implicits.global").text();
+    }
+    let code = |name: &str| {
+        format!(
+            "Await.result(Future.sequence((1 to 40).map(_ => Future {{ println(\"{name}\"); Console.out.println(\"{name}\") }})), \
+             Duration.Inf); ()"
+        )
+    };
+    for _ in 0..3 {
+        let running = contexts.each_ref().map(|(name, context)| (name, context, context.send(&code(name))));
+        for (name, context, command) in running {
+            let ended = context.wait(&command);
+            let lines: Vec<&str> = ended.text().lines().collect();
+            assert_eq!((lines.len(), lines.iter().all(|line| line == name)), (80, true), "{name}: {lines:?}");
+        }
+    }
+}
+
+fn a_thread_that_prints_late_is_never_heard_in_another_context(server: &Server) {
+    let late = [
+        (
+            "python",
+            "import threading, time\ndef late():\n    for _ in range(300): print('late'); time.sleep(0.005)\n\
+             threading.Thread(target=late).start()",
+            "import time; time.sleep(0.3); print('own')",
+        ),
+        (
+            "scala",
+            "new Thread(() => for (_ <- 1 to 300) { println(\"late\"); Thread.sleep(5) }).start()",
+            "Thread.sleep(300); println(\"own\")",
+        ),
+    ];
+    for (language, start, wait) in late {
+        let (context, other) = (server.context(language), server.context(language));
+        context.run(start).text();
+        assert_eq!(other.run(wait).text(), "own", "{language}");
+        // In its own it may be heard, or not.
+        let ended = context.run(wait);
+        assert!(ended.text().lines().all(|line| ["late", "own"].contains(&line)), "{language}: {ended:?}");
+        assert_eq!(other.run(wait).text(), "own", "{language}");
+    }
+}
+
+fn values_that_look_like_frames_or_are_too_long_are_values_of_sql(server: &Server) {
+    let context = server.context("sql");
+    let forged = r#"{"type":"done","command":"00000000-0000-0000-0000-000000000000","outcome":"text"}"#;
+    let ended = context.run(&format!("select '{forged}' as a, unhex('0000000A') as b"));
+    assert_eq!(ended.results["data"], json!([[forged, "AAAACg=="]]));
+    let ended = context.run("select repeat('x', 50000000) as a from range(3)");
+    assert_eq!(ended.status, "Finished");
+    assert!(ended.results.to_string().len() < 3_000_000, "{}", ended.results.to_string().len());
+    let cut = ended.results["truncated"] == json!(true) || ended.results["resultType"] == json!("error");
+    assert!(cut, "{}", ended.results.to_string().chars().take(200).collect::<String>());
+    assert_eq!(context.run("select 1 as a").results["data"], json!([[1]]));
 }

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-CLEAN_UP_SECONDS = 1.0
+CLEAN_UP_SECONDS = 2.0
 
 _signal = signal.signal
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc

@@ -1,6 +1,7 @@
 """Interrupts at every moment, and code that breaks things on purpose. No Spark."""
 
 import os
+import select
 import signal
 import time
 import unittest
@@ -105,6 +106,45 @@ class Interrupts(Case):
     def test_a_handler_of_the_users_lasts_one_command(self):
         self.python.run("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)")
         self.check("while True: pass")
+
+    def insist(self, source, outcome="cancelled"):
+        """Interrupts again and again, as the driver does."""
+        self.python.send(f"print('started', flush=True)\n{source}")
+        self.python.wait_for_output("started")
+        self.python.interrupt()
+        while not select.select([self.python.peer.link], [], [], 0.1)[0]:
+            self.python.interrupt()
+        done = self.python.answer()
+        self.assertEqual(done.outcome, outcome, (done.payload, done.printed))
+        self.works()
+        return done
+
+    def test_code_that_catches_the_interrupt(self):
+        self.insist("import time\nwhile True:\n    try: time.sleep(0.01)\n    except KeyboardInterrupt: continue")
+
+    def test_code_that_catches_everything(self):
+        self.insist("import time\nwhile True:\n    try: time.sleep(0.01)\n    except: pass")
+
+    def test_code_that_catches_everything_twice(self):
+        inner = "        while True:\n            try: sum(range(1000))\n            except BaseException: continue\n"
+        self.insist(f"while True:\n    try:\n{inner}    except: pass")
+
+    def test_code_that_cleans_up_is_left_to_it(self):
+        done = self.insist("import time\ntry:\n    while True: pass\nfinally:\n    time.sleep(0.3); print('clean')")
+        self.assertIn("clean", done.printed)
+
+    def test_code_that_never_ends_cleaning_up(self):
+        self.insist("import time\ntry:\n    while True: pass\nfinally:\n    time.sleep(600)")
+
+    def test_a_handler_of_the_users_is_asked_first(self):
+        source = "import signal, time\nasked = []\nold = signal.signal(signal.SIGINT, lambda *_: asked.append(1))\ntime.sleep(600)"
+        self.insist(source)
+        self.assertEqual(self.python.run("asked, old is signal.default_int_handler").text, "([1], True)")
+
+    def test_os_system(self):
+        self.check("import os; os.system('sleep 98766; true')")
+        self.assertTrue(ended("98766"))
+        self.assertEqual(self.python.run("os.system('exit 3') >> 8, os.system('kill -9 $$')").text, "(3, 9)")
 
     def test_while_nothing_runs(self):
         for _ in range(200):

@@ -144,6 +144,7 @@ final class Interpreter(
 
   /** The thread's Spark surroundings: whose session is active, and under what name its jobs run. */
   private def prepare(turn: Turn): Unit = {
+    Output.restore()
     val session = sessions.of(context)
     org.apache.spark.sql.SparkSession.setActiveSession(session)
     session.sparkContext.setJobGroup(Sessions.group(context), Interpreter.headline(turn.source), interruptOnCancel = true)

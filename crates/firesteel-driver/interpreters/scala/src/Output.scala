@@ -88,12 +88,20 @@ final class Printed(lock: Connection) {
 object Output {
   /** What is `System.out` from `install` on, whatever user code sets. */
   @volatile var routed: PrintStream = System.out
+  @volatile private var routedErrors: PrintStream = System.err
 
   /** Called once, after Spark has set up its logging: a log line written on a user's thread must go to the log. */
   def install(): Unit = {
     routed = new RoutedStream(System.out)
     System.setOut(routed)
-    System.setErr(new RoutedStream(System.err))
+    routedErrors = new RoutedStream(System.err)
+    System.setErr(routedErrors)
+  }
+
+  /** Puts the streams back that user code has replaced: they are all contexts'. */
+  def restore(): Unit = {
+    if (System.out ne routed) System.setOut(routed)
+    if (System.err ne routedErrors) System.setErr(routedErrors)
   }
 
   /** An interpreter's own stream, over its connection's buffer. */

@@ -12,7 +12,11 @@ sys.path = [path for path in sys.path if not path.endswith("clients")]
 
 from databricks.sdk import WorkspaceClient  # noqa: E402
 from dbt.adapters.databricks.api_client import ClusterApi, CommandApi, CommandContextApi, LibraryApi  # noqa: E402
+from dbt.adapters.databricks.logging import logger  # noqa: E402
 from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
+
+# It says on the standard output that a context has come up.
+logger.info = lambda *_: None
 
 FACTS = json.loads(sys.argv[2])
 CLUSTER = FACTS["cluster"]
