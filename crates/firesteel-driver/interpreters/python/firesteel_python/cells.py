@@ -37,7 +37,12 @@ class Compiler:
 
     def compile(self, source, name):
         """Raises what the compiler raises: mostly `SyntaxError`."""
-        text, tree = self._parse(source, name)
+        try:
+            text, tree = self._parse(source, name)
+        except SyntaxError as error:
+            # IPython's own look at the text may fail first; whose text it was is known here alone.
+            error.filename = name
+            raise error.with_traceback(None) from None
         if self._shell.ast_transformers:
             tree = self._shell.transform_ast(tree)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
@@ -58,7 +63,12 @@ class Compiler:
             except (SyntaxError, ValueError):
                 pass
         text = _keep_leading_lines(source, self._shell.transform_cell(_shell_cell(source)))
-        self._remember(text, name)
+        # The user's own lines, where they are the lines that run: a line magic stays in its place, and a cell magic is one call
+        # in the first.
+        is_cell = source.lstrip().startswith("%%") or _shell_cell(source) is not source
+        self._remember(source if is_cell or _same_lines(source, text) else text, name)
+        if is_cell:
+            _remember_body(source)
         return text, self._tree(text, name)
 
     def _tree(self, source, name):
@@ -106,6 +116,17 @@ def _keep_leading_lines(source, transformed):
             break
         dropped += 1
     return "\n" * dropped + transformed
+
+
+def _remember_body(source):
+    # Under the names by which `%%time` runs it.
+    lines = source.lstrip().splitlines(True)[1:]
+    for name in ("<timed exec>", "<timed eval>"):
+        linecache.cache[name] = (0, None, lines, name)
+
+
+def _same_lines(source, text):
+    return len(source.rstrip().splitlines()) == len(text.rstrip().splitlines())
 
 
 def _ends_in_semicolon(source):

@@ -6,13 +6,22 @@ What cannot be done here raises an error that says so; nothing pretends to have 
 from .filesystem import FileSystem
 from .secrets import Secrets
 
-HELP = """\
-dbutils.fs           files, through the cluster's file systems: ls, head, put, cp, mv, rm, mkdirs, mount, unmount, mounts
-dbutils.notebook     exit(value): end the command, with the value as its result
-dbutils.widgets      named values: text, dropdown, combobox, multiselect, get, getAll, remove, removeAll
-dbutils.library      restartPython(): a fresh Python for this context
-dbutils.secrets      get, getBytes, list, listScopes; values are taken out of what is printed
-dbutils.credentials  showCurrentRole, showRoles"""
+HELP = {
+    "fs": "files, through the cluster's file systems: ls, head, put, cp, mv, rm, mkdirs, mount, unmount, mounts",
+    "notebook": "exit(value): end the command, with the value as its result",
+    "widgets": "named values: text, dropdown, combobox, multiselect, get, getAll, remove, removeAll",
+    "library": "restartPython(): a fresh Python for this context",
+    "secrets": "get, getBytes, list, listScopes; values are taken out of what is printed",
+    "credentials": "showCurrentRole, showRoles",
+}
+
+
+class Group:
+    """One group of `dbutils`: it can say what is in it."""
+
+    def help(self, _name=None):
+        name = type(self).__name__.lower()
+        print(f"dbutils.{name}: {HELP[name]}")
 
 
 class NotebookExit(BaseException):
@@ -33,19 +42,20 @@ class DbUtils:
     def __init__(self, spark):
         self.fs = FileSystem(spark)
         self.notebook = Notebook()
-        self.widgets = Widgets()
+        self.widgets = Widgets({} if spark is None else spark.widgets())
         self.library = Library()
         self.secrets = Secrets(spark)
         self.credentials = Credentials()
 
     def help(self, _name=None):
-        print(HELP)
+        for name, does in HELP.items():
+            print(f"dbutils.{name:<12} {does}")
 
     def __repr__(self):
         return "<dbutils>"
 
 
-class Notebook:
+class Notebook(Group):
     def exit(self, value=""):
         """Ends the command; its result is `value` alone, without what was printed."""
         raise NotebookExit("" if value is None else str(value))
@@ -54,7 +64,7 @@ class Notebook:
         raise NotImplementedError("dbutils.notebook.run: there are no notebooks behind this API")
 
 
-class Library:
+class Library(Group):
     def restartPython(self):
         """Replaces the interpreter; names are lost, the context stays."""
         raise RestartPython
@@ -65,27 +75,33 @@ class Library:
     installPyPI = install
 
 
-class Widgets:
-    """Named values. There is no page to show them on, so a widget holds its default until it is removed."""
+class Widgets(Group):
+    """Named values. There is no page to show them on, so a widget holds its default until it is removed.
 
-    def __init__(self):
-        self._values = {}
+    The values are the context's: a widget that was made in Scala is there in Python.
+    """
+
+    def __init__(self, values):
+        self._values = values
 
     def text(self, name, defaultValue="", label=None):
-        self._values.setdefault(name, str(defaultValue))
+        if name not in self._values:
+            self._values[name] = str(defaultValue)
 
     def dropdown(self, name, defaultValue, choices=(), label=None):
         if choices and defaultValue not in choices:
             raise ValueError(f"dbutils.widgets: `{defaultValue}` is not one of the choices of `{name}`")
         self.text(name, defaultValue)
 
-    combobox = multiselect = dropdown
+    multiselect = dropdown
+
+    def combobox(self, name, defaultValue="", choices=(), label=None):
+        self.text(name, defaultValue)
 
     def get(self, name):
-        try:
-            return self._values[name]
-        except KeyError:
-            raise ValueError(f"dbutils.widgets: no widget is named `{name}`") from None
+        if name not in self._values:
+            raise ValueError(f"dbutils.widgets: no widget is named `{name}`")
+        return self._values[name]
 
     def getArgument(self, name, defaultValue=None):
         """The widget's value, or the default where there is no such widget."""
@@ -97,13 +113,14 @@ class Widgets:
         return dict(self._values)
 
     def remove(self, name):
-        self._values.pop(name, None)
+        if name in self._values:
+            del self._values[name]
 
     def removeAll(self):
         self._values.clear()
 
 
-class Credentials:
+class Credentials(Group):
     def showCurrentRole(self):
         return []
 

@@ -7,6 +7,9 @@ from IPython.core.display import DisplayObject
 from . import figures, tables
 from .outcomes import Shown
 
+# What is asked of an object that is shown, beside its plain text.
+KINDS = ("image/png", "image/jpeg", "image/svg+xml", "text/html", "text/markdown")
+
 LIMITS = {"rows_max": 10_000, "table_bytes_max": 2_000_000, "text_chars_max": 50_000}
 
 
@@ -43,10 +46,14 @@ class Display:
         """Shows what IPython's formatters made of an object: texts and images by their media types."""
         if "image/png" in data:
             self.shown.image(_bytes(data["image/png"]))
+        elif "image/jpeg" in data:
+            self.shown.html(f'<img src="data:image/jpeg;base64,{base64.b64encode(_bytes(data["image/jpeg"])).decode()}">')
+        elif "image/svg+xml" in data:
+            self.shown.html(data["image/svg+xml"])
         elif "text/html" in data:
             self.shown.html(data["text/html"])
-        elif "text/plain" in data:
-            print(data["text/plain"])
+        else:
+            print(data.get("text/markdown") or data.get("text/plain") or "")
 
     def echo(self, value):
         """Returns the text of a trailing expression, or `None` when it was shown as something else."""
@@ -82,7 +89,7 @@ class Display:
         if isinstance(value, DisplayObject) or hasattr(type(value), "_repr_mimebundle_"):
             bundle = _unguarded(self._formatters.get("mimebundle"), value) or self._bundle(value)
             data.update(bundle[0] if isinstance(bundle, tuple) else bundle or {})
-        for kind in ("image/png", "text/html"):
+        for kind in KINDS:
             found = data.get(kind) or _unguarded(self._formatters[kind], value)
             if found:
                 data[kind] = found[0] if isinstance(found, tuple) else found

@@ -17,6 +17,9 @@ import pyspark.errors.exceptions
 SUMMARY_CHARS_MAX = 10_000
 CAUSE_CHARS_MAX = 50_000
 FRAMES_MAX = 40
+CAUSES_MAX = 20
+GROUPS_DEEP_MAX = 10
+GROUPS_WIDE_MAX = 15
 CONTEXT_LINES = 2
 WIDTH = 75
 
@@ -29,14 +32,21 @@ _HIDDEN = tuple(
 )
 
 
+# The library as Spark's Python workers have it: what calls the user's functions there.
+_WORKER = os.path.join("pyspark.zip", "pyspark", "")
+
+_MACHINERY = tuple(f"\tat {package}." for package in ("py4j", "java.base/jdk.internal.reflect", "java.base/java.lang.reflect", "firesteel"))
+
+
 def describe(error):
     """Returns `(summary, cause)`."""
-    name, message = type(error).__name__, _message(error)
-    java = _java_text(error)
+    java = _java_root(error)
     if java is not None:
-        summary = _cut(java, SUMMARY_CHARS_MAX)
+        summary = html.escape(_cut(java, SUMMARY_CHARS_MAX), quote=False)
     else:
-        summary = f"<span class='ansi-red-fg'>{name}</span>: {html.escape(_cut(message, SUMMARY_CHARS_MAX), quote=False)}"
+        message = _worker_root(error) or _message(error)
+        summary = f"<span class='ansi-red-fg'>{type(error).__name__}</span>: "
+        summary += html.escape(_cut(message, SUMMARY_CHARS_MAX), quote=False)
     return summary, _cut("\n\n".join(_blocks(error, set())), CAUSE_CHARS_MAX)
 
 
@@ -70,16 +80,32 @@ def _block(error):
     return "\n".join(filter(None, [head, body])) + "\n\n" + _last_lines(error)
 
 
-def _last_lines(error):
-    lines = [f"{type(error).__name__}: {_message(error)}"]
+def _last_lines(error, depth=0):
+    name, message = type(error).__name__, _message(error)
+    java = _java_root(error)
+    if java is not None:
+        message = f"{java}\n\n{_without_machinery(message)}"
+    lines = [f"{name}: {message}"]
     lines += [str(note) for note in getattr(error, "__notes__", None) or ()]
-    for inner in getattr(error, "exceptions", None) or () if _is_group(error) else ():
-        lines.append("  | " + "".join(traceback.format_exception_only(type(inner), inner)).strip())
+    if _is_group(error) and depth < GROUPS_DEEP_MAX:
+        lines += _inner_lines(error.exceptions, depth + 1)
     return "\n".join(lines)
 
 
+def _inner_lines(errors, depth):
+    """The exceptions of a group, each with its own frames."""
+    lines = []
+    for number, error in enumerate(errors[:GROUPS_WIDE_MAX], 1):
+        texts = [*_frames(error.__traceback__), _last_lines(error, depth)]
+        lines.append(f"  +- {number} {'-' * 16}")
+        lines += ["  | " + line for text in texts for line in text.splitlines()]
+    if len(errors) > GROUPS_WIDE_MAX:
+        lines.append(f"  [... and {len(errors) - GROUPS_WIDE_MAX} more]")
+    return lines
+
+
 def _frames(tb):
-    entries = [entry for entry in traceback.walk_tb(tb) if not entry[0].f_code.co_filename.startswith(_HIDDEN)]
+    entries = [entry for entry in traceback.walk_tb(tb) if not _is_hidden(entry[0].f_code.co_filename)]
     # What calls the user's code is not the user's: event loops, for one.
     first = next((at for at, (frame, _) in enumerate(entries) if _is_users(frame)), 0)
     entries = entries[first:]
@@ -88,6 +114,10 @@ def _frames(tb):
         half = FRAMES_MAX // 2
         texts[half:-half] = [f"    [... skipping {len(texts) - 2 * half} frames]"]
     return texts
+
+
+def _is_hidden(path):
+    return path.startswith(_HIDDEN) or _WORKER in path
 
 
 def _without_repeats(entries):
@@ -102,7 +132,7 @@ def _without_repeats(entries):
 
 
 def _is_users(frame):
-    return frame.f_code.co_filename.startswith("<command-")
+    return frame.f_code.co_filename.startswith(("<command-", "<timed "))
 
 
 def _frame(frame, line):
@@ -137,20 +167,52 @@ def _syntax_frame(error):
 
 def _message(error):
     try:
-        return str(error)
+        return str(error).strip("\n")
     except Exception:
         return f"<exception str() failed: {type(error).__name__}>"
 
 
-def _java_text(error):
-    """The Java exception's own text, when the JVM raised it and pyspark made no Python exception of it."""
-    java = getattr(error, "java_exception", None)
-    if java is None or type(error).__name__ != "Py4JJavaError":
+def _java_root(error):
+    """What failed first in the JVM, when pyspark made no Python exception of it: the Java exception's own text."""
+    cause = getattr(error, "java_exception", None)
+    if cause is None or type(error).__name__ != "Py4JJavaError":
         return None
     try:
-        return java.toString()
+        for _ in range(CAUSES_MAX):
+            earlier = cause.getCause() if _is_wrapper(cause.getClass().getName()) else None
+            if earlier is None:
+                break
+            cause = earlier
+        name, text = cause.getClass().getName(), cause.toString()
     except Exception:
         return None
+    root = _after_traceback(text) if name.endswith(".PythonException") else None
+    return text if root is None else f"{name}: {root}"
+
+
+def _is_wrapper(name):
+    """Whether a Java exception only says where in Spark something failed."""
+    return name in ("org.apache.spark.SparkException", "java.util.concurrent.ExecutionException")
+
+
+def _worker_root(error):
+    """What was raised in a Python worker of Spark, where that is why a job failed."""
+    return _after_traceback(_message(error)) if type(error).__name__ == "PythonException" else None
+
+
+def _after_traceback(text):
+    """What a text that holds a Python traceback says behind the last frame; `None` where there is none."""
+    lines = text.strip().splitlines()
+    frames = [at for at, line in enumerate(lines) if line.startswith('  File "')]
+    if not frames:
+        return None
+    end = next((at for at in range(frames[-1] + 1, len(lines)) if not lines[at].startswith(" ")), len(lines))
+    return "\n".join(itertools.takewhile(str.strip, lines[end:])) or None
+
+
+def _without_machinery(text):
+    """A Java stack trace without the frames that carried the call from here to there."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith(_MACHINERY))
 
 
 def _is_group(error):

@@ -71,6 +71,10 @@ class Spark:
             "udf": udf,
         }
 
+    def widgets(self):
+        """The values of the context's widgets, which are the JVM's: its languages share them."""
+        return self._entry.widgets(self._context)
+
     def table(self, frame, rows_max, bytes_max):
         """Runs a DataFrame and returns the `results` object of its first rows as JSON text."""
         return bytes(self._entry.table(frame._jdf, rows_max, bytes_max))

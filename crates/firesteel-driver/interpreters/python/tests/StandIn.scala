@@ -17,6 +17,10 @@ final class EntryPoint(root: SparkSession) {
 
   val files = new firesteel.FileUtils(() => root.sparkContext.hadoopConfiguration)
 
+  private val values = new java.util.concurrent.ConcurrentHashMap[String, String]
+
+  def widgets(context: String): java.util.Map[String, String] = values
+
   def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] =
     data.limit(rowsMax).toJSON.collect().mkString("""{"resultType":"table","rows":[""", ",", "]}").getBytes("UTF-8")
 }

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import sys
 import tempfile
 import textwrap
 import unittest
@@ -195,6 +196,20 @@ class Commands(unittest.TestCase):
         self.assertIn("in repr", done.summary)
         self.assertEqual(done.printed, "")
 
+    def test_a_group_tells_all_of_its_exceptions(self):
+        cause = self.run_("raise BaseExceptionGroup('many', [ValueError('one'), ExceptionGroup('inner', [KeyError('k')])])" if sys.version_info >= (3, 11)
+            else "class BaseExceptionGroup(BaseException):\n    exceptions = [ValueError('one'), KeyError('k')]\nraise BaseExceptionGroup()").cause
+        self.assertIn("ValueError: one", cause)
+        self.assertIn("KeyError: 'k'", cause)
+
+    def test_the_lines_in_a_trace_are_the_user_s(self):
+        self.assertIn("----> 2 %no_such 3", ANSI.sub("", self.run_("x = 1\n%no_such 3").cause))
+        self.assertIn("      2 exit 3", ANSI.sub("", self.run_("%%sh\nexit 3").cause))
+        self.assertIn("----> 2 1/0", ANSI.sub("", self.run_("%%time\nx = 1\n1/0").cause))
+        done = self.run_("for i in range(3):\n    print(i)\n  print('x')")
+        self.assertTrue(done.summary.endswith("(&lt;command-%d&gt;, line 3)" % self.python.commands), done.summary)
+        self.assertNotIn("tokenize", done.cause)
+
     # Magics
 
     def test_shell_magics(self):
@@ -302,6 +317,11 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.run_(source + "I()").outcome, "images")
         self.assertEqual(self.run_("display(I())").outcome, "images")
 
+    def test_display_of_what_is_no_picture_and_no_page(self):
+        self.assertEqual(self.text("from IPython.display import Markdown, SVG, Image\ndisplay(Markdown('# hi'))"), "# hi")
+        self.assertIn("<svg", self.text("display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))"))
+        self.assertIn('<img src="data:image/jpeg;base64,/9j/', self.text("display(Image(b'\\xff\\xd8\\xff\\xe0', format='jpeg'))"))
+
     # dbutils
 
     def test_notebook_exit_is_alone(self):
@@ -332,6 +352,8 @@ class Commands(unittest.TestCase):
         self.assertIn("nope", self.run_("getArgument('nope')").summary)
 
     def test_secrets_and_help(self):
+        self.assertEqual(self.text("dbutils.widgets.combobox('c', 'free', ['1']); getArgument('c')"), "'free'")
+        self.assertIn("getAll", self.text("dbutils.widgets.help()"))
         self.assertIn("Secret does not exist", self.run_("dbutils.secrets.get('s', 'k')").summary)
         self.assertIn("notebook", self.text("dbutils.help()"))
 

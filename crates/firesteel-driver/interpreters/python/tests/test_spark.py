@@ -110,6 +110,19 @@ class Spark(unittest.TestCase):
         threaded = f"import threading\nseen = []\nt = threading.Thread(target=lambda: seen.append({group}))\nt.start(); t.join()\nseen"
         self.assertEqual(self.text(threaded), "['firesteel-7']")
 
+    def test_what_failed_in_a_task_comes_first(self):
+        done = self.python.run("sc.parallelize([1]).map(lambda i: 1 / (i - i)).collect()")
+        self.assertTrue(done.summary.endswith("ZeroDivisionError: division by zero"), done.summary)
+        self.assertNotIn("pyspark.zip/pyspark/worker.py\x1b", done.cause)
+        done = self.python.run("sc._jvm.java.util.concurrent.CompletableFuture.failedFuture(sc._jvm.java.io.IOException('root <x>')).get()")
+        self.assertEqual(done.summary, "java.io.IOException: root &lt;x&gt;")
+        self.assertIn("Py4JJavaError: java.io.IOException: root <x>\n\nAn error occurred", done.cause)
+        self.assertNotIn("\tat py4j.", done.cause)
+
+    def test_widgets_are_the_context_s(self):
+        self.assertEqual(self.text("dbutils.widgets.text('w', 'v'); getArgument('w'), dbutils.widgets.getAll()"), "('v', {'w': 'v'})")
+        self.assertEqual(self.text("dbutils.widgets.remove('w'); dbutils.widgets.remove('w'); getArgument('w', 'x')"), "'x'")
+
     def test_dbutils_fs(self):
         self.text("import tempfile; d = 'file:' + tempfile.mkdtemp()")
         self.assertIn("6 bytes", self.text("dbutils.fs.put(d + '/a', 'h\\u00e9llo')"))

@@ -4,6 +4,8 @@ commands <- new.env(parent = emptyenv())
 commands$count <- 0L
 # Where the expression that runs stands in its command.
 commands$place <- NULL
+# Whether the running command asks for a fresh Python.
+commands$restart_python <- FALSE
 
 # Runs one command: UTF-8 text as bytes. Whatever it does, this returns an outcome.
 run_command <- function(source) {
@@ -15,7 +17,17 @@ run_command <- function(source) {
     displayed_outcome()
   })
   drop_figures()
+  if (commands$restart_python) {
+    commands$restart_python <- FALSE
+    outcome$fields$restart_python <- TRUE
+  }
   outcome
+}
+
+# The driver replaces the context's Python when the command is over.
+ask_python_restart <- function() {
+  commands$restart_python <- TRUE
+  invisible()
 }
 
 # Calls `work`, which returns an outcome, so that it can be interrupted and fail.
@@ -101,6 +113,15 @@ show_value <- function(value) {
   evaluate(if (isS4(value)) quote(show(x)) else quote(print(x)), holder)
 }
 
+# Whether a call is one of our names, unless user code has a function of its own by that name: what it does is not the user's.
+is_ours <- function(call) {
+  name <- call[[1L]]
+  while (is.call(name) && identical(name[[1L]], quote(`$`))) {
+    name <- name[[2L]]
+  }
+  is.name(name) && as.character(name) %in% OUR_NAMES && !exists(as.character(name), envir = globalenv(), inherits = FALSE)
+}
+
 # The one place where user code is evaluated; the calls of a stack behind it are the user's.
 evaluate <- function(expression, environment) withVisible(eval(expression, environment))
 
@@ -121,6 +142,7 @@ users_calls <- function(calls) {
   if (last > 0L && is.call(calls[[last]]) && identical(calls[[last]][[1L]], quote(.handleSimpleError))) {
     calls <- calls[-last]
   }
+  calls <- calls[seq_len(Position(is_ours, calls, nomatch = length(calls)))]
   # What a function calls has its place from R; what the command itself calls does not.
   if (length(calls) > 0L && is.null(attr(calls[[1L]], "srcref"))) {
     attr(calls[[1L]], "srcref") <- commands$place

@@ -15,8 +15,11 @@ make_dbutils <- function() {
     secrets = unavailable_all("dbutils.secrets", "use a Python or Scala command of this context", c(
       "get", "getBytes", "list", "listScopes"
     )),
-    library = unavailable_all("dbutils.library", "use install.packages()", c("install", "installPyPI", "restartPython")),
-    help = function(...) print_dbutils()
+    library = c(
+      list(restartPython = ask_python_restart),
+      unavailable_all("dbutils.library", "use install.packages()", c("install", "installPyPI"))
+    ),
+    help = function(...) print_dbutils(NULL)
   ), class = "firesteel_dbutils")
 }
 
@@ -24,7 +27,8 @@ print_dbutils <- function(x, ...) {
   cat(
     "dbutils$notebook$exit(value)   ends the command with `value` as its result",
     "dbutils$widgets                named values: text, dropdown, combobox, multiselect, get, getAll, remove, removeAll",
-    "dbutils$fs, $secrets, $library say what to use instead",
+    "dbutils$library$restartPython()  a fresh Python for this context, from the next command on",
+    "dbutils$fs and $secrets say what to use instead",
     sep = "\n"
   )
   invisible(x)

@@ -1,5 +1,7 @@
 # What user code finds defined: one entry of the search path, so that `ls()` and `rm()` know only the user's own.
 
+OUR_NAMES <- c("dbutils", "display", "displayHTML", "getArgument", "spark", "sql")
+
 attach_names <- function() {
   dbutils <- make_dbutils()
   names <- list(

@@ -324,7 +324,19 @@ class Names(Case):
         self.text("dbutils$widgets$removeAll()")
         self.assertEqual(self.text("length(dbutils$widgets$getAll())"), "[1] 0")
 
+    def test_restart_python_is_a_wish_of_one_command(self):
+        self.assertIs(self.run_("dbutils$library$restartPython()").message["restart_python"], True)
+        self.assertNotIn("restart_python", self.run_("1").message)
+
+    def test_calls_of_ours_are_no_part_of_a_traceback(self):
+        cause = self.run_("f <- function() dbutils$widgets$get('v')\nf()").cause
+        self.assertRegex(cause, r"Traceback:\n1: f\(\) at <command-\d+>#2\n2: dbutils\$widgets\$get\(\"v\"\) at <command-\d+>#1$")
+        cause = self.run_("getArgument <- function() stop('mine')\ngetArgument()").cause
+        self.assertIn('2: stop("mine")', cause)
+        self.text("rm(getArgument, f)")
+
     def test_objects_say_what_they_can(self):
+        self.assertIn("notebook$exit", self.text("dbutils$help()"))
         self.assertIn('sql("select ...")', self.text("spark"))
         self.assertIn("notebook$exit", self.text("dbutils"))
 

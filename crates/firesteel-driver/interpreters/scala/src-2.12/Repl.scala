@@ -32,9 +32,9 @@ package firesteel {
     val loader: ClassLoader = intp.classLoader
 
     /** Compiles, and defines nothing yet. */
-    def compile(source: String): Compiled = {
+    def compile(source: String, name: String): Compiled = {
       takeLines()
-      val compiled = intp.compileOnly(source) match {
+      val compiled = intp.withLabel(name)(intp.compileOnly(source)) match {
         case Right(request) => Compiled.Ready(intp.messages, () => evaluate(request), () => intp.recordRequest(request))
         case Left(Results.Incomplete) => Compiled.Incomplete
         case Left(_) if intp.messages.isEmpty => Compiled.Empty

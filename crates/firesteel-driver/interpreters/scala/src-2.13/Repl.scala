@@ -35,11 +35,11 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
 
   val loader: ClassLoader = intp.classLoader
 
-  /** Compiles, and defines nothing yet. */
-  def compile(source: String): Compiled = {
+  /** Compiles, and defines nothing yet. `name` is what the source is called in messages and stack traces. */
+  def compile(source: String, name: String): Compiled = {
     takeLines()
     reporter.start()
-    val compiled = intp.compile(source, synthetic = false) match {
+    val compiled = intp.withLabel(name)(intp.compile(source, synthetic = false)) match {
       case Right(request) => Compiled.Ready(reporter.messages, () => evaluate(request), () => intp.recordRequest(request))
       case Left(Results.Incomplete) => Compiled.Incomplete
       case Left(_) if reporter.messages.isEmpty => Compiled.Empty

@@ -4,6 +4,7 @@ package firesteel
 
 import java.net.InetAddress
 import java.security.SecureRandom
+import java.util.{Map => JMap}
 import java.util.concurrent.ConcurrentHashMap
 
 import org.apache.spark.api.java.JavaSparkContext
@@ -57,6 +58,9 @@ final class EntryPoint(sessions: Sessions) {
 
   /** `dbutils.secrets`. */
   val secrets: SecretUtils = SecretUtils()
+
+  /** The values of a context's widgets, which its languages share. */
+  def widgets(context: String): JMap[String, String] = sessions.widgets(context)
 
   /** A DataFrame as the `results` object of a table, UTF-8. */
   def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] = Table.encode(data, rowsMax, bytesMax)

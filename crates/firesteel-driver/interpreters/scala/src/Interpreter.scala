@@ -22,6 +22,9 @@ trait Engine {
   /** How this language words a failure. */
   def failure(thrown: Throwable): Outcome
 
+  /** Further fields of the `done` of the command that has just ended. */
+  def wishes(): Seq[(String, Any)] = Nil
+
   /** Frees what it holds. Nothing runs any more. */
   def close(): Unit
 }
@@ -169,7 +172,7 @@ final class Interpreter(
 
   private def finish(turn: Turn, outcome: Outcome): Unit = {
     stream.flush()
-    val done = Seq[(String, Any)]("type" -> "done", "command" -> turn.command, "outcome" -> outcome.name)
+    val done = Seq[(String, Any)]("type" -> "done", "command" -> turn.command, "outcome" -> outcome.name) ++ engine.wishes()
     outcome match {
       case Outcome.Text(_, true) => connection.post(done :+ ("alone" -> true), outcome.payload)
       case _ => connection.post(done, outcome.payload)

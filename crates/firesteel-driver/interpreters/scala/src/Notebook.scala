@@ -1,4 +1,4 @@
-// The names user code in Scala finds defined: `spark`, `sc`, `sqlContext`, `dbutils`, `display`, `displayHTML`.
+// The names user code in Scala finds defined: `spark`, `sc`, `sqlContext`, `dbutils`, `display`, `displayHTML`, `getArgument`.
 //
 // An interpreter is made before it belongs to a context, so the names are lazy: the code that defines them is compiled once, when the
 // interpreter is made, and looks its notebook up by number at first use.
@@ -7,37 +7,42 @@ package firesteel
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicLong
 
-import scala.runtime.ScalaRunTime
-import scala.util.control.ControlThrowable
+import scala.reflect.runtime.universe.TypeTag
+import scala.util.Try
 
 import org.apache.spark.SparkContext
-import org.apache.spark.sql.{Dataset, SparkSession}
+import org.apache.spark.sql.{Encoders, SparkSession}
 
-final class Notebook private (val number: Long, spark: () => Sessions, limits: () => Limits) {
+final class Notebook private (val number: Long, sessions: () => Sessions, limits: () => Limits) {
   private var context: String = _
-  private var shown: Outcome = _
+  private var restartPython = false
+  private val shown = new Shown(limits)
   private[firesteel] var failed: Throwable = _
 
-  def session: SparkSession = spark().of(context)
-  def sparkContext: SparkContext = spark().spark
+  def session: SparkSession = sessions().of(context)
+  def sparkContext: SparkContext = sessions().spark
   def lastException: Throwable = failed
-  val dbutils = new DbUtils(() => sparkContext)
 
-  /** The last call of a command wins; a table is fetched at once, so that what it shows is what was so. */
-  def display(value: Any): Unit = shown = value match {
-    case data: Dataset[_] => Outcome.Table(Table.encode(data, limits().rowsMax, limits().tableBytesMax))
-    case other => Outcome.Text(ScalaRunTime.stringOf(other, Notebook.ElementsMax).take(limits().textCharsMax))
-  }
+  lazy val dbutils = new DbUtils(new Widgets(sessions().widgets(context)), () => sparkContext, () => restartPython = true)
 
-  def displayHTML(html: String): Unit = shown = Outcome.Text(html)
+  def display(value: Any): Unit = shown.show(value)
+
+  /** A sequence of case objects is a table, if Spark can make one of them. */
+  def displayAll[T <: Product](values: Seq[T], tag: TypeTag[T]): Unit =
+    shown.show(Option(tag).flatMap(tag => Try(session.createDataset(values)(Encoders.product[T](tag))).toOption).getOrElse(values))
+
+  def displayHTML(html: String): Unit = shown.html(html)
 
   private[firesteel] def bind(to: String): Unit = context = to
 
   /** What was displayed since the last call, or null. */
-  private[firesteel] def takeShown(): Outcome = {
-    val last = shown
-    shown = null
-    last
+  private[firesteel] def takeShown(): Outcome = shown.take()
+
+  /** What else is asked of the driver since the last call. */
+  private[firesteel] def takeWishes(): Seq[(String, Any)] = {
+    val asked = restartPython
+    restartPython = false
+    if (asked) Seq("restart_python" -> true) else Nil
   }
 
   private[firesteel] def close(): Unit = Notebook.open.remove(number)
@@ -51,7 +56,11 @@ final class Notebook private (val number: Long, spark: () => Sessions, limits: (
     |@transient lazy val sqlContext: _root_.org.apache.spark.sql.SQLContext = spark.sqlContext
     |@transient lazy val dbutils: _root_.firesteel.DbUtils = $self.dbutils
     |def display(value: Any): Unit = $self.display(value)
+    |def display[T <: Product](values: Seq[T])(implicit tag: _root_.scala.reflect.runtime.universe.TypeTag[T] = null): Unit =
+    |  $self.displayAll(values, tag)
     |def displayHTML(html: String): Unit = $self.displayHTML(html)
+    |def getArgument(name: String): String = dbutils.widgets.get(name)
+    |def getArgument(name: String, defaultValue: String): String = dbutils.widgets.getArgument(name, defaultValue)
     |def lastException: Throwable = $self.lastException
     |import spark.implicits._
     |import spark.sql
@@ -62,32 +71,15 @@ final class Notebook private (val number: Long, spark: () => Sessions, limits: (
 }
 
 object Notebook {
-  private val ElementsMax = 1000
   private val open = new ConcurrentHashMap[Long, Notebook]
   private val numbers = new AtomicLong
 
-  def apply(spark: () => Sessions, limits: () => Limits): Notebook = {
-    val notebook = new Notebook(numbers.incrementAndGet(), spark, limits)
+  def apply(sessions: () => Sessions, limits: () => Limits): Notebook = {
+    val notebook = new Notebook(numbers.incrementAndGet(), sessions, limits)
     open.put(notebook.number, notebook)
     notebook
   }
 
   /** Called by the prelude. */
   def of(number: Long): Notebook = open.get(number)
-}
-
-/** What notebooks expect of `dbutils` in Scala. */
-final class DbUtils(spark: () => SparkContext) {
-  val fs = new FileUtils(() => spark().hadoopConfiguration)
-  val secrets: SecretUtils = SecretUtils()
-  val notebook = new DbUtils.NotebookUtils
-}
-
-object DbUtils {
-  /** Ends the command, with the value as its whole answer. */
-  final class Exit(val value: String) extends ControlThrowable
-
-  final class NotebookUtils {
-    def exit(value: String): Nothing = throw new Exit(value)
-  }
 }

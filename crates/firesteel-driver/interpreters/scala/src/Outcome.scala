@@ -3,6 +3,7 @@ package firesteel
 
 import java.io.ByteArrayOutputStream
 import java.nio.charset.StandardCharsets.UTF_8
+import java.util.Base64
 
 sealed trait Outcome {
   def name: String
@@ -20,6 +21,24 @@ object Outcome {
   final case class Table(results: Array[Byte]) extends Outcome {
     def name = "table"
     def payload: Array[Byte] = results
+  }
+
+  /** PNG files; what was printed is put beside them by the driver. */
+  final case class Images(pictures: Seq[Array[Byte]]) extends Outcome {
+    def name = "images"
+    def payload: Array[Byte] = {
+      val out = new ByteArrayOutputStream
+      val json = Json.generator(out)
+      json.writeStartObject()
+      json.writeNullField("data")
+      json.writeArrayFieldStart("fileNames")
+      pictures.foreach(png => json.writeString("data:image/png;base64," + Base64.getEncoder.encodeToString(png)))
+      json.writeEndArray()
+      json.writeStringField("resultType", "images")
+      json.writeEndObject()
+      json.close()
+      out.toByteArray
+    }
   }
 
   final case class Error(summary: String, cause: String) extends Outcome {

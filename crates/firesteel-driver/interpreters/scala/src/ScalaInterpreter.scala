@@ -9,11 +9,11 @@ object ScalaInterpreter {
   def make(classPath: String, classesDir: Path, classes: ReplClasses, sessions: () => Sessions, limits: Limits): ScalaInterpreter = {
     val repl = new Repl(classPath, classesDir, classes, limits.textCharsMax)
     val notebook = Notebook(sessions, () => limits)
-    repl.compile(notebook.prelude) match {
+    repl.compile(notebook.prelude, "firesteel") match {
       case Compiled.Ready(_, run, keep) => run(); keep()
       case other => throw new IllegalStateException(s"the prelude does not compile: $other")
     }
-    repl.compile("1 + 1") match {
+    repl.compile("1 + 1", "firesteel") match {
       case Compiled.Ready(_, run, _) => run()
       case other => throw new IllegalStateException(s"1 + 1 does not compile: $other")
     }
@@ -23,30 +23,36 @@ object ScalaInterpreter {
 }
 
 final class ScalaInterpreter private (repl: Repl, notebook: Notebook) extends Engine {
+  private var commands = 0
+
   def owner: Int = repl.owner
 
   def bind(context: String): Unit = notebook.bind(context)
 
-  def run(turn: Turn): Outcome =
-    if (Magic.isRun(turn.source)) Magic.runRefused
-    else repl.compile(turn.source) match {
+  def run(turn: Turn): Outcome = {
+    commands += 1
+    val name = s"command-$commands"
+    repl.compile(turn.source, name) match {
       case Compiled.Ready(messages, run, keep) =>
         notebook.takeShown()
         val echo = turn.interruptible(run())
         keep()
         answer(messages, echo)
       case Compiled.Failed(messages) => Failures.text(messages)
-      case Compiled.Incomplete => Failures.text(incomplete(turn.source))
+      case Compiled.Incomplete => Failures.text(incomplete(turn.source, name))
       case Compiled.Empty => Outcome.Nothing
     }
+  }
+
+  override def wishes(): Seq[(String, Any)] = notebook.takeWishes()
 
   private def answer(messages: String, echo: String): Outcome = {
     val shown = notebook.takeShown()
     if (shown != null) shown else Outcome.Text(Seq(messages, echo).filter(_.nonEmpty).mkString("\n"))
   }
 
-  private def incomplete(source: String): String =
-    s"<console>:${math.max(source.stripTrailing.linesIterator.length, 1)}: error: incomplete input: the code ends in the middle of a statement"
+  private def incomplete(source: String, name: String): String =
+    s"$name:${math.max(source.stripTrailing.linesIterator.length, 1)}: error: incomplete input: the code ends in the middle of a statement"
 
   def failure(thrown: Throwable): Outcome = Failures.unwrap(thrown) match {
     case exit: DbUtils.Exit => Outcome.Text(exit.value, alone = true)

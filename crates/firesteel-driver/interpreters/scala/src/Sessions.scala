@@ -2,6 +2,7 @@
 // first thing it does is to build its catalog, analyser and planner.
 package firesteel
 
+import java.util.{Map => JMap}
 import java.util.concurrent.{ConcurrentHashMap, ExecutorService, Executors}
 
 import scala.jdk.CollectionConverters._
@@ -30,6 +31,11 @@ final class Sessions(val root: SparkSession, streams: (String, Int) => Unit) {
 
   def spark: SparkContext = root.sparkContext
 
+  private val widgetValues = new ConcurrentHashMap[String, JMap[String, String]]
+
+  /** The values of a context's widgets. */
+  def widgets(context: String): JMap[String, String] = widgetValues.computeIfAbsent(context, _ => Widgets.values())
+
   def of(context: String): SparkSession = sessions.computeIfAbsent(context, _ => take())
 
   /** Stops the streaming queries that a context has started since then. */
@@ -38,6 +44,7 @@ final class Sessions(val root: SparkSession, streams: (String, Int) => Unit) {
   /** Forgets a context: its queries and jobs end, its session is left to the garbage collector. Closing or stopping the session would stop
     * the SparkContext they all share. */
   def close(context: String): Unit = {
+    widgetValues.remove(context)
     val session = sessions.remove(context)
     if (session != null) {
       queries.stop(session, 0)

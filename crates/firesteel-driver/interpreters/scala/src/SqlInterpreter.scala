@@ -9,21 +9,27 @@ import org.apache.spark.sql.{Dataset, SparkSession}
 final class SqlInterpreter(sessions: Sessions, limits: Limits) extends Engine {
   private var context: String = _
 
+  /** What runs: the statement, if it has come so far. */
+  private var current = Statement("")
+
   /** It compiles nothing. */
   def owner: Int = 0
 
   def bind(context: String): Unit = this.context = context
 
   def run(turn: Turn): Outcome =
-    if (Magic.isRun(turn.source)) Magic.runRefused
-    else turn.interruptible {
+    turn.interruptible {
       val session = sessions.of(context)
       var last: Dataset[_] = null
-      Statements.split(turn.source, parses(session, _)).foreach(statement => last = session.sql(statement))
+      current = Statement("")
+      Statements.split(turn.source, parses(session, _)).foreach { statement =>
+        current = statement
+        last = session.sql(statement.text)
+      }
       Outcome.Table(if (last == null) Table.empty else Table.encode(last, limits.rowsMax, limits.tableBytesMax))
     }
 
-  def failure(thrown: Throwable): Outcome = Failures.sql(thrown)
+  def failure(thrown: Throwable): Outcome = Failures.sql(thrown, current)
 
   def close(): Unit = ()
 

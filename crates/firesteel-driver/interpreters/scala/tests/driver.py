@@ -78,7 +78,7 @@ class Peer:
 
 class Result:
     def __init__(self, done, payload, printed, elapsed):
-        self.outcome = done["outcome"]
+        self.message, self.outcome = done, done["outcome"]
         self.alone = done.get("alone", False)
         self.payload = payload
         self.printed = printed.decode()

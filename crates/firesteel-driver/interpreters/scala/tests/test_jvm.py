@@ -111,16 +111,29 @@ class ScalaPrints(unittest.TestCase):
 class ScalaFailures(unittest.TestCase):
     def test_a_compile_error_points_at_the_users_line(self):
         error = scala.run("val fine = 1\n  nope + 1").error
-        self.assertEqual(error["cause"], "<console>:2: error: not found: value nope\n  nope + 1\n  ^")
-        self.assertEqual(error["summary"], error["cause"].replace("<", "&lt;").replace(">", "&gt;"))
+        self.assertRegex(error["cause"], r"^command-\d+:2: error: not found: value nope\n  nope \+ 1\n  \^$")
+        self.assertEqual(error["summary"], error["cause"])
+        error = scala.run('val a: Int = "x"\n\nval b = nope').error
+        self.assertRegex(error["cause"], r"(?s)^command-\d+:1: error: type mismatch;.*command-\d+:3: error: not found: value nope")
 
     def test_an_exception_has_the_users_frames_only(self):
         error = scala.run('def inner(): Int = throw new IllegalStateException("a < b")\ninner()').error
         self.assertEqual(error["summary"], "IllegalStateException: a &lt; b")
         lines = error["cause"].splitlines()
         self.assertEqual(lines[0], "java.lang.IllegalStateException: a < b")
-        self.assertRegex(lines[1], r"^\tat \$line\d+\.\$read(\$\$iw)+\.inner\(<console>:1\)$")
+        self.assertRegex(lines[1], r"^\tat \$line\d+\.\$read(\$\$iw)+\.inner\(command-\d+:1\)$")
         self.assertEqual(len(lines), 3)
+        # Also where the code that threw is of ours.
+        lines = scala.run('dbutils.widgets.get("no such")').error["cause"].splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertRegex(lines[1], r"^\tat \$line\d+\..*\(command-\d+:1\)$")
+
+    def test_a_frame_names_the_command_that_its_line_is_of(self):
+        fresh = jvm.open("scala", "frames")
+        fresh.run("\ndef late(n: Int): Int = n / 0")
+        lines = fresh.run("// two\nlate(1)").error["cause"].splitlines()
+        self.assertEqual([line.rpartition("(")[2] for line in lines[1:]], ["command-1:2)", "command-2:2)"])
+        fresh.close()
 
     def test_incomplete_input_says_so(self):
         self.assertIn("incomplete", scala.run("val x = (").error["summary"])
@@ -128,16 +141,19 @@ class ScalaFailures(unittest.TestCase):
     def test_a_failed_job_names_its_root_first(self):
         error = scala.run("sc.parallelize(1 to 2).map(n => n / (n - n)).collect()").error
         self.assertTrue(error["summary"].startswith("ArithmeticException: / by zero\n(SparkException: Job aborted"), error["summary"])
+        lines = error["cause"].splitlines()
+        self.assertEqual(lines[0], "java.lang.ArithmeticException: / by zero")
+        self.assertRegex(lines[1], r"^\tat \$line\d+.*\(command-\d+:1\)$")
+        wrapper = next(at for at, line in enumerate(lines) if line.startswith("In: org.apache.spark.SparkException: Job aborted"))
+        self.assertRegex(lines[-1], r"^\tat \$line\d+.*\(command-\d+:1\)$")
+        self.assertGreater(wrapper, 1)
+        self.assertNotIn("Driver stacktrace", error["cause"])
 
     def test_fatal_errors_answer_and_the_interpreter_goes_on(self):
         self.assertEqual(scala.run("def deep(n: Int): Int = deep(n + 1) + 1\ndeep(0)").error["summary"], "StackOverflowError")
         self.assertIn("OutOfMemoryError", scala.run("Array.fill(100)(new Array[Long](Int.MaxValue - 8))").error["summary"])
         self.assertTrue(scala.run("1").text.endswith("Int = 1"))
         self.assertTrue(scala.run("lastException").text.count("OutOfMemoryError"))
-
-    def test_run_is_refused(self):
-        for interpreter in (scala, sql):
-            self.assertIn("%run is not supported", interpreter.run("\n%run ./other").error["summary"])
 
 
 class Rich(unittest.TestCase):
@@ -149,11 +165,35 @@ class Rich(unittest.TestCase):
 
     def test_the_last_display_wins(self):
         self.assertEqual(scala.run('display(Seq(1).toDF); displayHTML("<b>x</b>")').text, "<b>x</b>")
-        self.assertEqual(scala.run("display(List(1, 2))").text, "List(1, 2)")
 
-    def test_notebook_exit_is_alone(self):
-        result = scala.run('println("dropped"); try dbutils.notebook.exit("value") catch { case e: Exception => }; println("not reached")')
-        self.assertEqual((result.text, result.alone), ("value", True))
+    def test_plain_values_are_printed(self):
+        self.assertEqual(scala.run('display(List(1, 2)); display("x"); display(Map("a" -> 1)); display(null)').printed,
+            "List(1, 2)\nx\nMap(a -> 1)\nnull\n")
+
+    def test_case_objects_are_a_table(self):
+        self.assertEqual(scala.run('case class Shown(n: Int, s: String)\ndisplay(Seq(Shown(1, "a"), Shown(2, null)))').table["data"], [[1, "a"], [2, None]])
+        self.assertEqual(scala.run('display(List((1, "a")))').table["data"], [[1, "a"]])
+        # What Spark has no form for is text.
+        self.assertEqual(scala.run('case class Odd(t: Thread)\ndisplay(Seq(Odd(null)))').printed, "List(Odd(null))\n")
+
+    def test_images_are_pictures(self):
+        result = scala.run("import java.awt.image._\nfor (kind <- Seq(1, 2)) display(new BufferedImage(2, 2, kind)); println(1)")
+        self.assertEqual((result.outcome, result.printed), ("images", "1\n"))
+        names = json.loads(result.payload)["fileNames"]
+        self.assertEqual([name[:30] for name in names], ["data:image/png;base64,iVBORw0K"] * 2)
+
+    def test_widgets_are_the_context_s(self):
+        scala.run('dbutils.widgets.text("w", "v", "a label"); dbutils.widgets.dropdown("d", "1", Seq("1", "2"))')
+        other = jvm.open("scala", "1")
+        self.assertTrue(other.run('getArgument("w") + getArgument("none", "x") + dbutils.widgets.getAll.size').text.endswith("= vx2"))
+        other.run("dbutils.widgets.removeAll()")
+        self.assertIn("no widget is named `w`", scala.run('dbutils.widgets.get("w")').error["summary"])
+        self.assertIn("not one of the choices", scala.run('dbutils.widgets.multiselect("m", "3", Seq("1"))').error["summary"])
+        other.close()
+
+    def test_restart_python_is_a_wish_of_one_command(self):
+        self.assertIs(scala.run("dbutils.library.restartPython()").message["restart_python"], True)
+        self.assertNotIn("restart_python", scala.run("1").message)
 
 
 class Classes(unittest.TestCase):
@@ -213,6 +253,18 @@ class Sql(unittest.TestCase):
         self.assertTrue(error["cause"].startswith(head))
         self.assertIn("\n\tat org.apache.spark", error["cause"])
         self.assertNotIn("firesteel", error["cause"])
+
+    def test_places_are_those_of_the_whole_text(self):
+        for code, place in [
+            ("select 1;\n\n  select nope", "line 3 pos 9"),
+            ("select 1; select 2,,3", "(line 1, pos 19)"),
+            ("select 1;\n-- why; not\nselect\n 2,,3", "(line 4, pos 3)"),
+            ("select 1;\nselect 1 / 0", "(line 2, position 8)"),
+            ("select '\U0001f600'; select nope", "line 1 pos 19"),
+        ]:
+            error = sql.run(code).error
+            self.assertIn(place, error["summary"])
+            self.assertIn(place, error["cause"])
 
     def test_a_parse_error_and_a_task_failure(self):
         self.assertTrue(sql.run("USE SCHEMA x y").error["summary"].startswith("Error in SQL statement: ParseException: ["))
