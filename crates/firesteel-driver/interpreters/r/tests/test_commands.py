@@ -314,7 +314,7 @@ class Names(Case):
     def test_what_cannot_be_done_says_so(self):
         self.assertIn("dbutils.fs.ls is not available in R", self.run_("dbutils$fs$ls('/')").summary)
         self.assertIn("no notebooks", self.run_("dbutils$notebook$run('x')").summary)
-        self.assertIn("no secret scopes", self.run_("dbutils$secrets$get('a', 'b')").summary)
+        self.assertIn("use a Python or Scala command", self.run_("dbutils$secrets$get('a', 'b')").summary)
 
     def test_widgets(self):
         self.text("dbutils$widgets$text('w', 'first')")
