@@ -143,7 +143,7 @@ fn the_names_that_clients_copy_exist(server: &Server) {
     context.text(&format!("[name for name in '{names}'.split() if name not in dir() and not eval(name)]"), "[]");
     context.text("import os; float(os.environ['DATABRICKS_RUNTIME_VERSION']) >= 13", "True");
     context.text("sc._jvm.java.lang.Integer.parseInt('7')", "7");
-    context.text("import json; json.dumps(dbutils.fs.mounts())", "'[[\"/\", \"DatabricksRoot\", \"\"]]'");
+    context.text("import json; json.dumps(dbutils.fs.mounts()[:1])", "'[[\"/\", \"DatabricksRoot\", \"\"]]'");
     // Nothing that opens the server's doors is handed to user code.
     let token = &server.token;
     context.text(&format!("import os; any({token:?} in value for value in os.environ.values())"), "False");
