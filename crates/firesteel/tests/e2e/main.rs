@@ -108,14 +108,7 @@ fn cases() -> Vec<case::Case> {
     let shared = shared.into_iter().flatten();
     let alone = limits::cases().into_iter().map(|case| case.at(Stage::Alone));
     let end = std::iter::once(case::end());
-    let own = [
-        interpreters::cases(),
-        setup::cases(),
-        recovery::cases(),
-        dbfs::own_cases(),
-        output::own_cases(),
-        engines::cases(),
-    ];
+    let own = [interpreters::cases(), setup::cases(), recovery::cases(), dbfs::own_cases(), output::own_cases()];
     let own = own.into_iter().flatten();
     shared.chain(alone).chain(end).chain(own).collect()
 }

@@ -99,7 +99,8 @@ class FileSystem:
         try:
             return self._spark.files(name, *arguments)
         except Exception as error:
-            raised = getattr(error, "java_exception", None)
+            # pyspark has classes of its own for some, which keep the original.
+            raised = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
             if raised is None:
                 raise
             kind = raised.getClass().getName()

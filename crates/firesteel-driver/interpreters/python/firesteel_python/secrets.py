@@ -39,7 +39,8 @@ class Secrets:
         try:
             return self._spark.secrets(name, *arguments)
         except Exception as error:
-            raised = getattr(error, "java_exception", None)
+            # pyspark has classes of its own for some, which keep the original.
+            raised = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
             if raised is None or not raised.getClass().getName().startswith("java.lang.Illegal"):
                 raise
             text = raised.getMessage()
