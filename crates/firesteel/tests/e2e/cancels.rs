@@ -202,7 +202,7 @@ static CANCELS: &[Cancel] = &[
     ),
     scala(
         "a_process",
-        "import sys.process._\nnew java.io.File(\"FOLDER/begun\").createNewFile(); Seq(\"sh\", \"-c\", \"tail -f FOLDER/pipe; :\").!",
+        "import sys.process._\nSeq(\"sh\", \"-c\", \"touch FOLDER/begun; tail -f FOLDER/pipe; :\").!",
         All,
     ),
     scala(

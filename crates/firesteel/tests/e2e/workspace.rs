@@ -164,7 +164,8 @@ fn user_code_reads_secrets_and_cannot_show_them(server: &Server) {
         "{missing:?}"
     );
     python.run("spark.createDataFrame([(s,)], 'v string').createOrReplaceTempView('shown')");
-    python.check_in("sql", "select v from shown", &json!({"data": [["[REDACTED]"]]}));
+    let shown = python.run_in("sql", "select v from shown");
+    assert_eq!(shown.results["data"], json!([["[REDACTED]"]]), "{shown:?}");
     python.check_in("scala", "dbutils.secrets.get(\"code\", \"k\").length", &crate::api::text("res0: Int = 16"));
     python.check_in("scala", "dbutils.secrets.get(\"code\", \"k\")", &crate::api::text("res1: String = [REDACTED]"));
     python.check_in(
