@@ -12,8 +12,8 @@ use tokio::io::BufReader;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::live::Live;
-use crate::output::{Pipe, Printed, READ_BYTES};
+use crate::output::{Pipe, READ_BYTES};
+use crate::printout::Printout;
 use crate::protocol::frame::{self, FrameError, Message, PAYLOAD_BYTES_MAX};
 use crate::protocol::interpreters::{FromInterpreter, InterpreterId, Outcome, ToInterpreter};
 use crate::stream::{Reader, Stream, Writer};
@@ -36,12 +36,12 @@ pub(crate) struct InterpreterHandle {
 struct Printing {
     /// Of a Python or R interpreter.
     pipe: Option<Pipe>,
-    live: Mutex<Live>,
+    printout: Mutex<Printout>,
 }
 
 impl Printing {
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().expect("no holder of the output panics")
+    fn printout(&self) -> MutexGuard<'_, Printout> {
+        self.printout.lock().expect("no holder of the output panics")
     }
 }
 
@@ -111,21 +111,18 @@ impl InterpreterHandle {
         id: InterpreterId,
         stream: Stream,
         pipe: Option<Pipe>,
-        text_chars_max: usize,
-        live: Live,
+        printout: Printout,
         reports: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
     ) -> Self {
         let (asks, inbox) = mpsc::channel(ASKS_MAX);
         let (reader, writer) = stream.split();
         let (messages, reading) = read_ahead(reader);
-        let printed = Printed::new(text_chars_max);
-        let printing = Arc::new(Printing { pipe, live: Mutex::new(live) });
+        let printing = Arc::new(Printing { pipe, printout: Mutex::new(printout) });
         let task = Task {
             inbox,
             writer,
             printing: printing.clone(),
             buffer: vec![0; if printing.pipe.is_some() { READ_BYTES } else { 0 }],
-            printed,
             context: None,
             binding: false,
             asking: false,
@@ -141,12 +138,12 @@ impl InterpreterHandle {
 
     /// The interpreter is to go: what its command printed up to now is not to go with it.
     pub(crate) fn last_words(&self) {
-        let mut live = self.printing.live();
+        let mut printout = self.printing.printout();
         if let Some(pipe) = &self.printing.pipe {
             // What cannot be read any more cannot be kept either.
-            let _ = pipe.drain(|bytes| live.push(bytes));
+            let _ = pipe.drain(|bytes| printout.push(bytes));
         }
-        live.finish();
+        printout.finish();
     }
 
     /// Gives the interpreter to a context. False when its task is gone.
@@ -197,7 +194,6 @@ struct Task {
     printing: Arc<Printing>,
     /// For what is read of the pipe.
     buffer: Vec<u8>,
-    printed: Printed,
     context: Option<ContextId>,
     /// It was asked to bind and has not answered.
     binding: bool,
@@ -226,7 +222,8 @@ impl Task {
         }
         loop {
             let (ready, takes) = {
-                let live = self.printing.live();
+                let mut printout = self.printing.printout();
+                let live = printout.live();
                 (live.ready(), !live.must_wait())
             };
             let next = tokio::select! {
@@ -244,12 +241,11 @@ impl Task {
                     Err(_) => return InterpreterEvent::HungUp,
                 },
                 Next::Due => {
-                    self.printing.live().send();
+                    self.printing.printout().live().send();
                     continue;
                 }
                 Next::Printed(Ok(bytes)) => {
-                    self.printed.push(&self.buffer[..bytes]);
-                    self.printing.live().push(&self.buffer[..bytes]);
+                    self.printing.printout().push(&self.buffer[..bytes]);
                     continue;
                 }
                 Next::Printed(Err(error)) => {
@@ -281,10 +277,8 @@ impl Task {
                 if let Some(pipe) = &self.printing.pipe {
                     pipe.drain(|_| {})?;
                 }
-                self.printed.clear();
-                if let (Some(context), Seen::Yes) = (self.context, seen) {
-                    self.printing.live().begin(context, command);
-                }
+                let context = self.context.filter(|_| seen == Seen::Yes);
+                self.printing.printout().begin(context.map(|context| (context, command)));
                 self.running = Some(command);
                 frame::write(&mut self.writer, &ToInterpreter::Execute { command }, Some(&source)).await
             }
@@ -308,9 +302,7 @@ impl Task {
             FromInterpreter::BindFailed { reason } => Ok(Some(InterpreterEvent::BindFailed(reason))),
             FromInterpreter::Output {} => {
                 if self.running.is_some() {
-                    let bytes = message.payload.unwrap_or_default();
-                    self.printed.push(&bytes);
-                    self.printing.live().push(&bytes);
+                    self.printing.printout().push(&message.payload.unwrap_or_default());
                 }
                 Ok(None)
             }
@@ -331,25 +323,20 @@ impl Task {
         }
     }
 
-    fn ended(&mut self, outcome: Outcome, alone: bool, payload: Bytes) -> Result<Ended, String> {
-        let mut live = self.printing.live();
+    fn ended(&self, outcome: Outcome, alone: bool, payload: Bytes) -> Result<Ended, String> {
+        let mut printout = self.printing.printout();
         if let Some(pipe) = &self.printing.pipe {
-            let both = |bytes: &[u8]| {
-                self.printed.push(bytes);
-                live.push(bytes);
-            };
-            pipe.drain(both).map_err(|error| format!("its output cannot be read: {error}"))?;
+            pipe.drain(|bytes| printout.push(bytes)).map_err(|error| format!("its output cannot be read: {error}"))?;
         }
-        live.finish();
-        drop(live);
+        printout.finish();
         if alone {
-            self.printed.clear();
+            printout.kept().clear();
         }
         let results: Results = match outcome {
             Outcome::Cancelled => return Ok(Ended::Cancelled),
-            Outcome::Text => self.text(&payload),
+            Outcome::Text => text(&mut printout, &payload),
             Outcome::Table | Outcome::Error => checked(payload)?,
-            Outcome::Images => self.images(payload)?,
+            Outcome::Images => images(&mut printout, payload)?,
         };
         let json = results.as_json();
         if json.len() > PAYLOAD_BYTES_MAX {
@@ -359,26 +346,23 @@ impl Task {
         }
         Ok(Ended::Results(outcome, Bytes::from(json.to_owned())))
     }
+}
 
-    fn text(&mut self, echo: &[u8]) -> Results {
-        if !echo.is_empty() {
-            self.printed.end_line();
-        }
-        self.printed.push(echo);
-        let (text, truncated) = self.printed.take();
-        ResultsBody::Text { data: text.trim_end_matches(['\n', '\r']).to_owned(), truncated }.into()
-    }
+fn text(printout: &mut Printout, echo: &[u8]) -> Results {
+    printout.echo(echo);
+    let (text, truncated) = printout.kept().take();
+    ResultsBody::Text { data: text.trim_end_matches(['\n', '\r']).to_owned(), truncated }.into()
+}
 
-    fn images(&mut self, payload: Bytes) -> Result<Results, String> {
-        let (text, _) = self.printed.take();
-        let text = text.trim_end_matches(['\n', '\r']);
-        match checked(payload)?.parse() {
-            Ok(ResultsBody::Images { file_names, data: None }) if !text.is_empty() => {
-                Ok(ResultsBody::Images { file_names, data: Some(text.to_owned()) }.into())
-            }
-            Ok(body) => Ok(body.into()),
-            Err(error) => Err(format!("its result is not one of this protocol: {error}")),
+fn images(printout: &mut Printout, payload: Bytes) -> Result<Results, String> {
+    let (text, _) = printout.kept().take();
+    let text = text.trim_end_matches(['\n', '\r']);
+    match checked(payload)?.parse() {
+        Ok(ResultsBody::Images { file_names, data: None }) if !text.is_empty() => {
+            Ok(ResultsBody::Images { file_names, data: Some(text.to_owned()) }.into())
         }
+        Ok(body) => Ok(body.into()),
+        Err(error) => Err(format!("its result is not one of this protocol: {error}")),
     }
 }
 

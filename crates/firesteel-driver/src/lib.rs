@@ -7,8 +7,8 @@
 //! - `spec`: what a driver is told when it is started.
 //! - `runtime`: an installed Spark with its Java and Python, and what is compiled for it.
 //! - `driver`: the task that owns every context and decides.
-//! - `context`, `spares`, `interpreter`, `stream`, `output`, `live`: one context, the interpreters made ahead, one
-//!   interpreter's connection and what it prints, for the result and while it runs.
+//! - `context`, `spares`, `interpreter`, `stream`, `output`, `printout`, `live`, `redact`: one context, the interpreters
+//!   made ahead, one interpreter's connection and what it prints, for the result and while it runs, without secrets.
 //! - `process`, `control`: child processes, and what the two that have one say over their control connection.
 //! - `holder`: the lock that makes a driver the only one of its cluster.
 //! - `listen`, `link`, `events`, `progress`: the sockets, the connection to the server, what it has not acknowledged, and
@@ -25,6 +25,7 @@ mod listen;
 mod live;
 mod magics;
 mod output;
+mod printout;
 pub mod process;
 mod progress;
 pub mod protocol;

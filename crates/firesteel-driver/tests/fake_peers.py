@@ -4,9 +4,11 @@
 at the end of this file. What the driver says on a control connection is appended to `<role>.heard` in the current folder.
 """
 
+import base64
 import ctypes
 import json
 import os
+import queue
 import select
 import signal
 import socket
@@ -86,10 +88,10 @@ class Connection:
 
 
 class Interpreter:
-    """One language in one context; `wait` comes back when the command is asked to stop."""
+    """One language in one context; `wait` comes back when the command is asked to stop, `secret` with one."""
 
-    def __init__(self, link, number, key, wait):
-        self.wait = wait
+    def __init__(self, link, number, key, wait, secret=None):
+        self.wait, self.secret = wait, secret
         self.connection = Connection(link, role="interpreter", interpreter=number, key=key)
 
     def serve(self):
@@ -135,8 +137,12 @@ def jvm(launch):
     if fate == "hang":
         control.link.shutdown(socket.SHUT_RDWR)
         time.sleep(1000)
-    stops = {}
+    stops, secrets = {}, queue.Queue()
     executors = Executors(control)
+
+    def secret():
+        control.send({"type": "secret_ask", "ask": 7, "what": "get", "scope": "s", "key": "k"})
+        return base64.b64decode(secrets.get()["value"]).decode()
 
     def interpreter(number, key):
         stop = stops[number] = threading.Event()
@@ -146,7 +152,7 @@ def jvm(launch):
             stop.clear()
             raise Stop
 
-        Interpreter(connect(launch["socket"]), number, key, wait).serve()
+        Interpreter(connect(launch["socket"]), number, key, wait, secret).serve()
 
     while (request := control.receive()) is not None:
         message = request[0]
@@ -160,6 +166,8 @@ def jvm(launch):
             control.send({"type": "gateway_ready", "interpreter": number, "port": 1, "token": "t"})
         elif message["type"] == "resize":
             executors.resize(message["executors"])
+        elif message["type"] == "secret_answer":
+            secrets.put(message)
         elif message["type"] == "cancel" and number in stops:
             stops[number].set()
 
@@ -299,6 +307,14 @@ def say(interpreter, rest, _done):
     return ""
 
 
+def show_secret(interpreter, _rest, _done):
+    """Shows a secret in two pieces of what is printed, and as what the command comes to."""
+    secret = interpreter.secret()
+    interpreter.print("a " + secret[:3])
+    interpreter.print(secret[3:] + "\n")
+    return secret
+
+
 def print_and(interpreter, rest, done):
     """`print-and WORD TEXT`: prints, and goes on as that word does."""
     word, _, text = rest.partition(" ")
@@ -402,6 +418,7 @@ WORDS = {
     "echo": lambda _interpreter, rest, _done: rest,
     "print": say,
     "print-and": print_and,
+    "show-secret": show_secret,
     "wait": lambda interpreter, _rest, _done: interpreter.wait(),
     "deaf": deaf,
     "deaf-thread": deaf_thread,

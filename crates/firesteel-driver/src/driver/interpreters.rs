@@ -13,6 +13,7 @@ use crate::driver::r::Greeting;
 use crate::interpreter::{Ended, InterpreterEvent, InterpreterHandle, Seen, Wishes};
 use crate::live::Live;
 use crate::output::Pipe;
+use crate::printout::Printout;
 use crate::process;
 use crate::protocol::frame;
 use crate::protocol::interpreters::{Answer, Gateway, Hello, InterpreterId, Role, ToJvm, ToPythonParent};
@@ -287,9 +288,9 @@ impl Driver {
         if interpreter.language == Language::Python {
             interpreter.group = Some(pid);
         }
-        let text_chars_max = self.spec.limits.text_chars_max;
         let live = Live::new(self.events.clone(), self.spec.output_bytes_max);
-        interpreter.handle = Some(InterpreterHandle::start(id, stream, pipe, text_chars_max, live, reports));
+        let printout = Printout::new(self.secrets.clone(), self.spec.limits.text_chars_max, live);
+        interpreter.handle = Some(InterpreterHandle::start(id, stream, pipe, printout, reports));
         interpreter.phase = Phase::Spare;
         interpreter.since = Instant::now();
         let language = interpreter.language;

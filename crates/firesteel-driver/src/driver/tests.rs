@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
@@ -22,6 +24,7 @@ use crate::protocol::VERSION;
 use crate::protocol::frame;
 use crate::protocol::interpreters::{Answer, Hello, InterpreterId, ResultLimits, Role};
 use crate::protocol::link::{DriverEvent, FromDriver, HeldContext, ToDriver};
+use crate::protocol::secrets::SecretAnswer;
 use crate::spec::{CommandSpec, DriverSpec, SpareCounts};
 
 /// How long anything may take before its test fails.
@@ -562,6 +565,33 @@ async fn what_was_printed_is_told_before_the_end_whatever_that_is() {
             assert_eq!(server.printed[&command], text);
         }
     }
+    bench.stop(server).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_was_told_is_shown_by_no_command_of_the_cluster() {
+    let (bench, mut server) = Bench::ready().await;
+    let scala = server.open(SCALA).await;
+    let command = server.execute(scala, SCALA, "show-secret").await;
+    server.started(scala, command).await;
+    let (FromDriver::SecretAsk(ask), _) = server.read().await.unwrap() else { panic!("it asks") };
+    let value = Some(BASE64_STANDARD.encode("hunter2"));
+    let answer = SecretAnswer { ask: ask.ask, error: None, value, names: Vec::new() };
+    server.ask(ToDriver::SecretAnswer(answer), None).await;
+    assert_eq!(server.finished(scala, command).await["data"], "a [REDACTED]\n[REDACTED]");
+    assert_eq!(server.printed[&command], "a [REDACTED]\n");
+    for language in [PYTHON, R] {
+        let context = server.open(language).await;
+        let command = server.execute(context, language, "print hunter2, hunt").await;
+        server.started(context, command).await;
+        assert_eq!(server.finished(context, command).await["data"], "[REDACTED], hunt");
+        assert_eq!(server.printed[&command], "[REDACTED], hunt");
+    }
+    let python = server.open(PYTHON).await;
+    let last = server.execute(python, PYTHON, "print-and exit hunter2, hunt").await;
+    server.started(python, last).await;
+    server.lost(python, last).await;
+    assert_eq!(server.printed[&last], "[REDACTED], hunt");
     bench.stop(server).await;
 }
 

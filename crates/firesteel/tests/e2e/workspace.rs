@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::api::Reply;
+use crate::api::{Context, Reply};
 use crate::case::Case;
 use crate::server::Server;
 
@@ -144,6 +144,7 @@ fn user_code_reads_secrets_and_cannot_show_them(server: &Server) {
     let python = server.context("python");
     python.text("s = dbutils.secrets.get('code', 'k'); (len(s), s)", "(16, '[REDACTED]')");
     python.text("print('a', s, s.upper())", "a [REDACTED] HUNTER2-\"QUOTED\"");
+    live_output_shows_no_secret(&python);
     python.text(
         "[k.key for k in dbutils.secrets.list('code')], 'code' in [c.getName() for c in dbutils.secrets.listScopes()]",
         "(['k'], True)",
@@ -182,4 +183,23 @@ fn user_code_reads_secrets_and_cannot_show_them(server: &Server) {
         assert!(!String::from_utf8_lossy(&log).contains("hunter2"), "{name}");
     }
     done(server, "secrets/scopes/delete", &json!({"scope": "code"}));
+}
+
+/// `s` of the context is the secret.
+fn live_output_shows_no_secret(python: &Context) {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    // In two pieces: the first is not seen, however long the second takes.
+    let id = python.send(&format!(
+        "import os, time\nprint('a ' + s[:7], end='', flush=True)\nwhile not os.path.exists({go:?}): time.sleep(0.01)\n\
+         print(s[7:], 'hunt')"
+    ));
+    python.output_until(&id, 0, |text, _| text == "a ");
+    std::fs::write(&go, "").unwrap();
+    let (live, _) = python.output_until(&id, 0, |_, page| page["complete"] == true);
+    assert_eq!(live, "a [REDACTED] hunt\n");
+    assert_eq!(python.wait(&id).text(), "a [REDACTED] hunt");
+    let id = python.send_in("scala", "println(dbutils.secrets.get(\"code\", \"k\"))");
+    let (live, _) = python.output_until(&id, 0, |_, page| page["complete"] == true);
+    assert_eq!(live, "[REDACTED]\n");
 }
