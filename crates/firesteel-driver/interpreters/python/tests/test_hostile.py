@@ -108,8 +108,9 @@ class Interrupts(Case):
         self.check("while True: pass")
 
     def insist(self, source, outcome="cancelled"):
-        """Interrupts again and again, as the driver does."""
-        self.python.send(f"print('started', flush=True)\n{source}")
+        """Interrupts again and again, as the driver does, from where START is: by default the first line."""
+        source = source if "START" in source else f"START\n{source}"
+        self.python.send(source.replace("START", "print('started', flush=True)"))
         self.python.wait_for_output("started")
         self.python.interrupt()
         while not select.select([self.python.peer.link], [], [], 0.1)[0]:
@@ -130,7 +131,7 @@ class Interrupts(Case):
         self.insist(f"while True:\n    try:\n{inner}    except: pass")
 
     def test_code_that_cleans_up_is_left_to_it(self):
-        done = self.insist("import time\ntry:\n    while True: pass\nfinally:\n    time.sleep(0.3); print('clean')")
+        done = self.insist("import time\ntry:\n    START\n    while True: pass\nfinally:\n    time.sleep(0.3); print('clean')")
         self.assertIn("clean", done.printed)
 
     def test_code_that_never_ends_cleaning_up(self):

@@ -18,6 +18,9 @@ import time
 VERSION = 2
 LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000}
 
+# What the JVM tells of itself, whenever there is something to tell.
+NEWS = {"progress", "streams", "executor_added", "executor_removed"}
+
 OPENS = [
     "java.base/java.lang", "java.base/java.lang.invoke", "java.base/java.lang.reflect", "java.base/java.io",
     "java.base/java.net", "java.base/java.nio", "java.base/java.util", "java.base/java.util.concurrent",
@@ -193,7 +196,10 @@ class Jvm:
                 return
 
     def expect(self, kind, timeout=120):
+        """The next message, which must be of this kind; news that nobody asked for is passed over."""
         message = self.messages.get(timeout=timeout)
+        while message and message["type"] in NEWS - {kind}:
+            message = self.messages.get(timeout=timeout)
         assert message and message["type"] == kind, message
         return message
 
