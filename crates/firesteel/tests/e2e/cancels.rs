@@ -201,11 +201,6 @@ static CANCELS: &[Cancel] = &[
         All,
     ),
     scala(
-        "a_process",
-        "import sys.process._\nSeq(\"sh\", \"-c\", \"touch FOLDER/begun; tail -f FOLDER/pipe; :\").!",
-        All,
-    ),
-    scala(
         "a_read_that_nothing_ends",
         "new java.io.File(\"FOLDER/begun\").createNewFile(); new java.io.FileInputStream(\"FOLDER/pipe\").read()",
         Nothing,

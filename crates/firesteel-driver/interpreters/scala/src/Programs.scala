@@ -1,5 +1,5 @@
-// The programs that a cancelled command waited for. An interrupt ends the wait, and Scala's `!` the program itself, but not what that has started
-// in turn, such as what runs inside `sh -c`: it would go on with nobody to wait for it.
+// The programs that a cancelled command waited for. An interrupt ends the wait; where it ends the program too, what that has started in turn, such as
+// what runs inside `sh -c`, would go on with nobody to wait for it. A program that lives on is left alone: it can be another context's.
 package firesteel
 
 import java.time.Instant

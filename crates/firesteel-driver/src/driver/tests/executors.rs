@@ -9,16 +9,13 @@ fn workers(count: u32, max: Option<u32>) -> ExecutorsSpec {
     ExecutorsSpec { count, max, workers: Some(WorkersSpec { command, cores: 1, memory_mb: 512 }) }
 }
 
-/// A driver with so many workers, and what it said before it was ready.
-async fn started(executors: ExecutorsSpec) -> (Bench, Server, Option<String>) {
+/// A driver with so many workers, and what it said of its size before it was ready.
+async fn started(executors: ExecutorsSpec) -> (Bench, Server, (u32, Option<String>)) {
     let bench = Bench::with(|spec| spec.executors = Some(executors)).await;
     let mut server = bench.connect().await;
-    let reason = match server.event().await.0 {
-        DriverEvent::Resized { reason, .. } => reason,
-        other => panic!("{other:?}"),
-    };
+    let size = resized(&mut server).await;
     assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
-    (bench, server, reason)
+    (bench, server, size)
 }
 
 async fn resized(server: &mut Server) -> (u32, Option<String>) {
@@ -44,8 +41,8 @@ fn living(bench: &Bench) -> Vec<i32> {
 
 #[tokio::test]
 async fn workers_come_and_go_with_the_size_that_is_asked_for() {
-    let (bench, mut server, reason) = started(workers(1, None)).await;
-    assert_eq!(reason, None);
+    let (bench, mut server, size) = started(workers(1, None)).await;
+    assert_eq!(size, (1, None));
     assert_eq!(resize(&mut server, 3, 3).await, (3, None));
     assert_eq!(living(&bench).len(), 3);
     assert_eq!(resize(&mut server, 3, 3).await, (3, None));
@@ -87,7 +84,7 @@ async fn a_master_that_dies_comes_back_to_where_it_was() {
 async fn what_cannot_be_had_is_said() {
     let mut broken = workers(2, None);
     broken.workers.as_mut().unwrap().command.env.insert("FAKE".into(), "failed".into());
-    let (bench, server, reason) = started(broken).await;
+    let (bench, server, (_, reason)) = started(broken).await;
     let reason = reason.expect("there are no executors");
     assert!(reason.contains("Workers keep ending") && reason.contains("exit status 3"), "{reason}");
     bench.stop(server).await;
@@ -101,12 +98,12 @@ async fn what_needs_a_restart_is_refused_with_that_word() {
     assert_eq!(resize(&mut server, 0, 0).await, (0, None));
     bench.stop(server).await;
 
-    let (bench, mut server, _) = started(workers(1, Some(2))).await;
+    let (bench, mut server, mut size) = started(workers(1, Some(2))).await;
+    while size != (2, None) {
+        size = resized(&mut server).await; // the second executor is not waited for by the start
+    }
     for (least, most) in [(1, 3), (2, 2), (0, 0)] {
-        let mut told = resize(&mut server, least, most).await;
-        if told == (2, None) {
-            told = resized(&mut server).await; // the second executor has come in between
-        }
+        let told = resize(&mut server, least, most).await;
         assert!(told.1.as_ref().is_some_and(|reason| reason.contains("restart")), "{told:?}");
     }
     wait("Workers are there for all executors that may come", || (living(&bench).len() == 2).then_some(())).await;
