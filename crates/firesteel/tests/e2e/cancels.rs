@@ -221,8 +221,9 @@ static CANCELS: &[Cancel] = &[
         All,
     ),
     of_r(
-        "a_loop_that_catches_the_interrupt",
-        "invisible(file.create('FOLDER/begun')); repeat tryCatch(Sys.sleep(1), interrupt = function(e) NULL)",
+        // One that only catches them ends when one comes between two rounds.
+        "a_loop_that_puts_interrupts_off",
+        "invisible(file.create('FOLDER/begun')); suspendInterrupts(repeat Sys.sleep(1))",
         Fresh,
     ),
 ];

@@ -182,6 +182,7 @@ final class Control(launch: Launch) {
             connection.send(
               "type" -> "spark_stopped", "reason" -> "its SparkContext was stopped, by code or because its master is gone")
       })
+      context.addSparkListener(cancels.lateJobs)
       context.addSparkListener(new Progress(fields => connection.send(fields: _*)))
       connection.send(
         "type" -> "spark_ready", "spark_version" -> context.version, "scala_version" -> scala.util.Properties.versionNumberString,

@@ -7,6 +7,8 @@ import java.util.concurrent.{Executors, ScheduledExecutorService, TimeUnit}
 import org.apache.spark.SparkContext
 
 final class Cancels(spark: () => SparkContext) {
+  val lateJobs = new LateJobs(spark)
+
   private val timer: ScheduledExecutorService = Executors.newSingleThreadScheduledExecutor { (task: Runnable) =>
     val thread = new Thread(task, "firesteel-cancels")
     thread.setDaemon(true)
@@ -18,6 +20,7 @@ final class Cancels(spark: () => SparkContext) {
   def cancel(context: String, interpreter: Interpreter, command: String): Unit = {
     val turn = interpreter.turn
     if (turn != null && (command == null || turn.command == command) && turn.beginCancel()) {
+      lateJobs.refuse(turn.command)
       turn.programs = Programs.since(turn.begunMs)
       LoopChecks.arm()
       repeat(turn, Sessions.group(context), Cancels.FirstDelayMs)

@@ -152,6 +152,7 @@ final class Interpreter(
     org.apache.spark.sql.SparkSession.setActiveSession(session)
     session.sparkContext.setJobGroup(Sessions.group(context), Interpreter.headline(turn.source), interruptOnCancel = true)
     session.sparkContext.setLocalProperty(Progress.Property, context)
+    session.sparkContext.setLocalProperty(LateJobs.Property, turn.command)
   }
 
   /** An interrupt ends the wait for a job, not the job, and one that was submitted after the last cancel of the group is still there. The
