@@ -10,6 +10,7 @@ import threading
 import time
 
 from . import processes
+from .forks import raise_unless_forking
 from .interrupts import Stopped, raise_in
 
 # What speaks with Spark, beside what user code started.
@@ -64,7 +65,7 @@ class Canceller:
             processes.signal_since(self._began, signal.SIGINT)
             while not self._command_ended.is_set():
                 self._cancel_jobs()
-                self._stop_threads()
+                self._stop_threads(_keeps_no_pool)
                 self._command_ended.wait(AGAIN_SECONDS)
             self._cancel_jobs()
             self._stop_threads()
@@ -73,11 +74,11 @@ class Canceller:
             self._spare_pools()
             self._answered = rings
 
-    def _stop_threads(self):
+    def _stop_threads(self, which=lambda thread: True):
         # A thread hears of it at its next line of Python.
         for number, thread in self._new_threads():
-            if _owner(thread) not in _OURS:
-                raise_in(number, Stopped)
+            if _owner(thread) not in _OURS and which(thread):
+                raise_unless_forking(number, Stopped)
 
     def _spare_pools(self):
         # A pool's thread that only waits for work would end at its next piece, and the pool not know of it.
@@ -87,6 +88,11 @@ class Canceller:
 
     def _new_threads(self):
         return [(number, thread) for number, thread in list(threading._active.items()) if number not in self._threads]
+
+
+def _keeps_no_pool(thread):
+    # The thread that keeps the processes of a pool runs no code of the user's, and a pool that is left waits for it.
+    return getattr(getattr(thread, "_target", None), "__name__", None) != "_handle_workers"
 
 
 def _owner(thread):

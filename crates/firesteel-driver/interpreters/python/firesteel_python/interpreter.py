@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 
-from . import environment, spark
+from . import environment, forks, spark
 from .child import EXIT_LOST
 from .commands import Commands
 from .frames import Broken, Connection
@@ -39,6 +39,7 @@ class Interpreter:
     def warm_up(self, request):
         """Everything that needs no context: streams, and Spark if there is a gateway to it."""
         self._output.start()
+        forks.install()
         gateway = request.pop("gateway")
         if gateway is not None:
             self._spark = spark.Spark(gateway["port"], gateway["token"])

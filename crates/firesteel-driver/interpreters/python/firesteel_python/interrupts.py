@@ -149,7 +149,7 @@ class Gate:
 
 
 def _on_event(_frame, event, _argument):
-    if event == "line":
+    if event == "line" and not GATE.held:
         raise_in(threading.main_thread().ident, Stopped)
     return _on_event
 

@@ -76,6 +76,13 @@ class Interrupts(Case):
     def test_a_sleep(self):
         self.check("import time; time.sleep(100)")
 
+    def test_a_fork_is_not_interrupted_in_its_middle(self):
+        hooks = "before=before, after_in_parent=lock.release, after_in_child=lock.release"
+        before = "def before():\n    lock.acquire(); START; time.sleep(0.5)"
+        lines = ["import os, threading, time", "lock = threading.Lock()", before, f"os.register_at_fork({hooks})"]
+        self.check("\n".join([*lines, "if os.fork() == 0: os._exit(0)", "time.sleep(100)"]))
+        self.assertEqual(self.python.run("lock.locked()").text, "False")
+
     def test_an_await(self):
         self.check("import asyncio; await asyncio.sleep(100)")
         self.assertEqual(self.python.run("await asyncio.sleep(0, 'later')").text, "'later'")
