@@ -157,7 +157,8 @@ class Spark:
 def quieten():
     """Makes pyspark and py4j fit: threads that wake less often, as hundreds may be idle, and nothing printed unasked."""
     py4j.clientserver.DEFAULT_WORKER_SLEEP_TIME = FINALIZER_SLEEP_SECONDS
-    server = pyspark.accumulators.AccumulatorTCPServer
+    accumulators = pyspark.accumulators
+    server = getattr(accumulators, "AccumulatorTCPServer", None) or accumulators.AccumulatorServer  # before Spark 4
     server.serve_forever = functools.partialmethod(server.serve_forever, IDLE_POLL_SECONDS)
     # pyspark prints every SQL error as a line of JSON besides raising it, and says at every turn that it is not sure of
     # this pandas; neither is something that user code did.
