@@ -3,7 +3,7 @@
 use firesteel_api::ClusterId;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use bytes::Bytes;
@@ -44,11 +44,13 @@ pub(crate) struct Welcome {
 pub(crate) struct Said {
     pub(crate) events: Events,
     pub(crate) progress: Latest,
+    /// How many statements JDBC runs.
+    pub(crate) statements: watch::Receiver<usize>,
 }
 
 impl Said {
     /// Waits for what comes next behind an event and a progress, both of which it moves on.
-    async fn next(&self, event: &mut u64, progress: &mut u64) -> (FromDriver, Option<Bytes>) {
+    async fn next(&mut self, event: &mut u64, progress: &mut u64) -> (FromDriver, Option<Bytes>) {
         tokio::select! {
             biased; // what has happened before how far it is
             next = self.events.after(*event) => {
@@ -60,6 +62,10 @@ impl Said {
                 let Told { context, command, progress, .. } = told;
                 (FromDriver::Progress { context, command, progress }, None)
             }
+            Ok(()) = self.statements.changed() => {
+                let active = *self.statements.borrow_and_update();
+                (FromDriver::Statements { active }, None)
+            }
         }
     }
 }
@@ -70,7 +76,7 @@ impl Link {
         number: u64,
         stream: UnixStream,
         welcome: Welcome,
-        said: Said,
+        mut said: Said,
         reports: mpsc::Sender<LinkEvent>,
     ) -> Self {
         let (reader, mut writer) = stream.into_split();

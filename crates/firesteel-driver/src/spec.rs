@@ -59,6 +59,9 @@ pub struct ExecutorsSpec {
     pub count: u32,
     /// With dynamic allocation, how many there may come to be. Without it, their number is fixed until a resize.
     pub max: Option<u32>,
+    /// How long the Master of an existing standalone cluster may be away until the cluster is lost, in seconds. `None` elsewhere.
+    #[serde(default)]
+    pub lost_master_seconds: Option<u64>,
     /// The Workers that they run on, where these are the driver's own. An existing engine has Workers of its own.
     pub workers: Option<WorkersSpec>,
 }

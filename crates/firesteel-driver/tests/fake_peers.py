@@ -137,6 +137,12 @@ def jvm(launch):
     if fate == "hang":
         control.link.shutdown(socket.SHUT_RDWR)
         time.sleep(1000)
+    if fate in ("master-lost", "master-back"):
+        control.send({"type": "master", "there": False})
+    if fate == "master-back":
+        control.send({"type": "master", "there": True})
+    if fate == "statements":
+        control.send({"type": "statements", "active": 2})
     stops, secrets = {}, queue.Queue()
     executors = Executors(control)
 

@@ -213,6 +213,8 @@ impl Driver {
             }
             Control::Said(FromJvm::ExecutorAdded { executor, worker }) => self.executor_added(executor, worker),
             Control::Said(FromJvm::ExecutorRemoved { executor, reason }) => self.executor_removed(&executor, reason),
+            Control::Said(FromJvm::Master { there }) => self.master_seen(there),
+            Control::Said(FromJvm::Statements { active }) => self.statements_run(active),
             Control::Said(FromJvm::Login { login, user, password }) => self.login_asked(login, user, password),
             // The exit that follows says more.
             Control::Closed(reason) => {

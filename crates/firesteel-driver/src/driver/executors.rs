@@ -43,6 +43,11 @@ impl Executors {
         self.present.values().any(|own| *own == Some(worker))
     }
 
+    /// Tells whether a start or a resize is under way: what is told of the size then ends it.
+    pub(super) fn are_awaited(&self) -> bool {
+        self.start.is_some() || self.resize.is_some()
+    }
+
     /// Says what is missing of what was asked for.
     fn shortfall(&self) -> String {
         let missing = format!("there are {} executors, not {}, after {SIZE_DEADLINE:?}", self.count(), self.wanted);
@@ -85,9 +90,7 @@ impl Driver {
     }
 
     fn size_changed(&mut self, lost: Option<String>) {
-        let waited_for =
-            !self.children.spark_is_up || self.executors.start.is_some() || self.executors.resize.is_some();
-        if !waited_for {
+        if self.children.spark_is_up && !self.executors.are_awaited() {
             // Dynamic allocation lets go of what is idle: that is no loss.
             let lost = lost.filter(|_| self.executors.count() < self.executors.wanted);
             self.report(DriverEvent::Resized { executors: self.executors.count(), reason: lost });

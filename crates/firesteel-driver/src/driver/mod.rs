@@ -12,7 +12,8 @@
 //! - `contexts`: opening, queueing, running, closing.
 //! - `stops`: cancels and time limits.
 //! - `environment`: where the cluster's own Python packages are.
-//! - `logins`: who may use JDBC, as the server says.
+//! - `logins`: who may use JDBC, as the server says, and how much of it is in use.
+//! - `master`: the Master of an existing standalone cluster, and its loss.
 //! - `queries`: what a running command has answered by the context's SQL interpreter.
 //! - `secrets`: what user code asks the server about secrets.
 
@@ -23,6 +24,7 @@ mod environment;
 mod executors;
 mod interpreters;
 mod logins;
+mod master;
 mod nodes;
 mod queries;
 mod r;
@@ -41,7 +43,7 @@ use firesteel_api::ContextId;
 use nix::sys::signal::Signal;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::context::Context;
 use crate::control::Control;
@@ -116,6 +118,8 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         children: Children::default(),
         executors: Executors::wanting(spec.executors.as_ref().map_or(0, |own| own.count)),
         nodes: Nodes::default(),
+        master_due: None,
+        statements: watch::Sender::default(),
         link: None,
         links_made: 0,
         alone_since: Instant::now(),
@@ -191,6 +195,10 @@ struct Driver {
     children: Children,
     executors: Executors,
     nodes: Nodes,
+    /// When a Master that is gone is given up.
+    master_due: Option<Instant>,
+    /// How many statements JDBC runs.
+    statements: watch::Sender<usize>,
     link: Option<Link>,
     links_made: u64,
     /// Since when there is no server; meaningless while there is one.
@@ -294,7 +302,8 @@ impl Driver {
                 let welcome =
                     Welcome { cluster: self.spec.cluster.clone(), generation: self.generation.clone(), contexts };
                 let reports = self.channels.link.clone();
-                let said = Said { events: self.events.clone(), progress: self.progress.clone() };
+                let (events, progress) = (self.events.clone(), self.progress.clone());
+                let said = Said { events, progress, statements: self.statements() };
                 self.link = Some(Link::start(self.links_made, stream, welcome, said, reports));
                 return;
             }
@@ -344,6 +353,7 @@ impl Driver {
         }
         self.check_deadlines(now);
         self.check_size(now);
+        self.check_master(now);
         self.press_stops(now);
         self.check_secret_asks(now);
         self.balance_all();

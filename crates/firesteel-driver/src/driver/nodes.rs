@@ -303,5 +303,12 @@ impl Driver {
         let workers = running.into_values().map(|node| node.process.end());
         futures_util::future::join_all(workers).await;
         end(master.map(|node| node.process)).await;
+        // What executors had there, their logs included, is of use to nobody but after a failure.
+        if self.ending.is_none()
+            && let Err(error) = std::fs::remove_dir_all(self.workers_folder())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("the files of the Workers are left: {error}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! for the Python parent, the tests for the server.
 
 mod executors;
+mod master;
 mod r;
 
 use std::collections::BTreeMap;

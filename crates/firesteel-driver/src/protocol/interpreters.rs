@@ -287,6 +287,16 @@ pub enum FromJvm {
         /// The password, or a token where the user is `token`.
         password: Secret,
     },
+    /// JDBC runs so many statements now.
+    Statements {
+        /// How many.
+        active: usize,
+    },
+    /// The standalone Master of the application is gone, or is back and knows it.
+    Master {
+        /// Which of the two.
+        there: bool,
+    },
     /// An executor has registered.
     ExecutorAdded {
         /// Spark's id of it.

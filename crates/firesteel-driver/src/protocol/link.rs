@@ -129,6 +129,11 @@ pub enum FromDriver {
         /// The password, or a token where the user is `token`.
         password: Secret,
     },
+    /// JDBC runs so many statements now. It has no number: said when that changes, and on a new connection where there are any.
+    Statements {
+        /// How many.
+        active: usize,
+    },
 }
 
 /// One context that a driver holds.

@@ -99,6 +99,7 @@ samples!(what_the_driver_tells_the_server, "driver_to_server", FromDriver,
     FromDriver::Event { what: DriverEvent::Cancelled { lost: Some(_), .. }, .. } => "event_cancelled_with_loss",
     FromDriver::Event { what: DriverEvent::Lost { .. }, .. } => "event_lost",
     FromDriver::Login { .. } => "login",
+    FromDriver::Statements { .. } => "statements",
 );
 
 samples!(how_peers_say_hello, "hello", Hello,
@@ -138,6 +139,8 @@ samples!(what_the_jvm_says, "jvm_to_driver", FromJvm,
     FromJvm::ExecutorRemoved { .. } => "executor_removed",
     FromJvm::SecretAsk(_) => "secret_ask",
     FromJvm::Login { .. } => "login",
+    FromJvm::Master { .. } => "master",
+    FromJvm::Statements { .. } => "statements",
 );
 
 samples!(what_a_master_or_worker_says, "node_to_driver", FromNode,

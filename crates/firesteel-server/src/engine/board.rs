@@ -21,6 +21,8 @@ pub(crate) struct Board {
     entries: Mutex<HashMap<ContextId, Entry>>,
     /// When a context was made, or a command was queued or over, for the last time.
     active: Mutex<Instant>,
+    /// How many statements run over JDBC.
+    statements: watch::Sender<usize>,
     /// Contexts that made room for others.
     made_room: Mutex<HashSet<ContextId>>,
 }
@@ -112,6 +114,7 @@ impl Board {
         Self {
             entries: Mutex::new(entries),
             active: Mutex::new(Instant::now()),
+            statements: watch::Sender::default(),
             made_room: Mutex::new(made_room.into_iter().collect()),
         }
     }
@@ -133,6 +136,7 @@ impl Board {
 
     pub(crate) fn clear(&self) {
         self.lock().clear();
+        self.statements(0);
         self.made_room.lock().expect("no holder of the set panics").clear();
     }
 
@@ -299,9 +303,23 @@ impl Board {
         }
     }
 
-    /// Since when nothing has run or waited; `None` while something does, be it a streaming query alone.
+    /// So many statements run over JDBC now.
+    pub(crate) fn statements(&self, active: usize) {
+        let changed = self.statements.send_if_modified(|running| std::mem::replace(running, active) != active);
+        if changed {
+            self.note_activity();
+        }
+    }
+
+    /// Wakes whoever waits for an idle time when statements begin or end over JDBC.
+    pub(crate) fn watch_statements(&self) -> watch::Receiver<usize> {
+        self.statements.subscribe()
+    }
+
+    /// Since when nothing has run or waited; `None` while something does, be it a streaming query or a statement over JDBC alone.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.lock().values().all(|entry| entry.open.is_empty() && entry.streams == 0);
+        let at_rest = self.lock().values().all(|entry| entry.open.is_empty() && entry.streams == 0);
+        let is_idle = at_rest && *self.statements.borrow() == 0;
         is_idle.then(|| *self.active.lock().expect("no holder of a time panics"))
     }
 

@@ -25,6 +25,7 @@ use firesteel_model::{Cause, ClusterEvent, ClusterSettings, ClusterState, Comman
 use firesteel_store::{Applied, Change, ClusterRecord, Output, Store};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -217,6 +218,7 @@ pub(crate) fn start(
         board: board.clone(),
         known,
         link: None,
+        connecting: None,
         sent: HashMap::new(),
         applied: 0,
         starts: Vec::new(),
@@ -247,6 +249,8 @@ struct Task {
     board: Arc<Board>,
     known: watch::Sender<bool>,
     link: Option<Link>,
+    /// The attempt at one, if one is under way.
+    connecting: Option<AbortHandle>,
     /// The highest number that was sent over this link, of each context.
     sent: HashMap<ContextId, u64>,
     /// The last event of this driver that is in the store.
@@ -312,6 +316,7 @@ impl Task {
         if self.record.state.has_driver() {
             self.reattach(Duration::ZERO);
         }
+        let mut statements = self.board.watch_statements();
         loop {
             let idle_by = self.idle_by();
             let event = tokio::select! {
@@ -323,6 +328,7 @@ impl Task {
                 () = until(self.starts_by) => Event::StartsDeadline,
                 () = until(self.end_by) => Event::EndDeadline,
                 () = until(idle_by) => Event::Idle,
+                Ok(()) = statements.changed() => continue, // with another idle time
             };
             if self.handle(event).await.is_break() {
                 return;
@@ -368,7 +374,7 @@ impl Task {
 
     async fn launch(&mut self) {
         self.forget_driver();
-        let spec = match self.launcher.spec(&self.record) {
+        let spec = match self.allowed_spec() {
             Ok(spec) => spec,
             Err(reason) => return self.driver_lost(TerminationCode::InvalidArgument, reason).await,
         };
@@ -394,6 +400,13 @@ impl Task {
         }
     }
 
+    /// What a driver is told that is launched now. What its settings may be can have changed since they were stored.
+    fn allowed_spec(&self) -> Result<DriverSpec, String> {
+        self.record.settings.check().map_err(|bad| bad.to_string())?;
+        self.launcher.check(&self.record.settings)?;
+        self.launcher.spec(&self.record)
+    }
+
     /// Goes back to a driver that was there before this task, or before its link ended.
     fn reattach(&mut self, pause: Duration) {
         self.drop_link();
@@ -416,11 +429,11 @@ impl Task {
         }
     }
 
-    fn connect(&self, spec: &DriverSpec, pause: Duration, deadline: Duration, absent: Absent) {
+    fn connect(&mut self, spec: &DriverSpec, pause: Duration, deadline: Duration, absent: Absent) {
         let (inner, attempt) = (self.inner.clone(), self.attempt);
         let (socket, cluster) = (spec.link_socket(), self.record.id.clone());
         let (store, board, launcher) = (self.store.clone(), self.board.clone(), self.launcher.clone());
-        tokio::spawn(async move {
+        let connecting = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let end = Instant::now() + deadline;
             let result = loop {
@@ -434,6 +447,7 @@ impl Task {
             };
             let _ = inner.send(Inner::Connected(attempt, result)).await;
         });
+        self.connecting = Some(connecting.abort_handle());
     }
 
     async fn connected(&mut self, link: Link) {
@@ -602,6 +616,10 @@ impl Task {
     /// Nothing is heard of the link, or of an attempt at one, after this.
     fn drop_link(&mut self) {
         self.attempt += 1;
+        // A driver takes the newest connection: a late one would take it from the one that is meant.
+        if let Some(connecting) = self.connecting.take() {
+            connecting.abort();
+        }
         self.link = None;
         self.starts.clear();
         self.starts_by = None;

@@ -88,6 +88,8 @@ impl Link {
             Some(other) => return Err(io::Error::other(format!("the driver answered {other:?}"))),
             None => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
+        // The driver says so where there are any.
+        board.statements(0);
         let (out, mut outbox) = mpsc::channel::<(ToDriver, Option<Bytes>)>(OUT_MAX);
         let (arrivals, events) = mpsc::channel(EVENTS_AHEAD);
         tokio::spawn(async move {
@@ -116,6 +118,10 @@ impl Link {
                     }
                     FromDriver::Progress { context, command, progress } => {
                         board.progress(context, command, progress);
+                        continue;
+                    }
+                    FromDriver::Statements { active } => {
+                        board.statements(active);
                         continue;
                     }
                     FromDriver::Login { login, user, password } => {

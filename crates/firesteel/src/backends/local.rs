@@ -85,7 +85,7 @@ impl Local {
             command.env.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let workers = Some(WorkersSpec { command, cores, memory_mb });
-        spec.executors = Some(ExecutorsSpec { count: least, max, workers });
+        spec.executors = Some(ExecutorsSpec { count: least, max, lost_master_seconds: None, workers });
         Ok(())
     }
 }

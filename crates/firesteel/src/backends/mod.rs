@@ -119,6 +119,11 @@ impl Backends {
         Ok(Self { by_name, default })
     }
 
+    /// The name of the backend of clusters that name none.
+    pub(crate) fn default_name(&self) -> &str {
+        &self.default
+    }
+
     /// The least number of workers of a cluster of the default backend: the size of the one that is made at the first start.
     pub(crate) fn least_workers(&self) -> u32 {
         u32::from(!matches!(self.by_name[&self.default], Backend::Local(_)))
@@ -225,7 +230,8 @@ fn submitted(master: &str, place: Place<'_>, spec: &mut DriverSpec) -> Result<()
     spec.properties = Some(properties);
     spec.conf.insert("spark.master".to_owned(), master.to_owned());
     let max = place.settings.autoscale.map(|_| place.settings.workers_max());
-    spec.executors = Some(ExecutorsSpec { count: place.settings.workers_min(), max, workers: None });
+    let count = place.settings.workers_min();
+    spec.executors = Some(ExecutorsSpec { count, max, lost_master_seconds: None, workers: None });
     Ok(())
 }
 

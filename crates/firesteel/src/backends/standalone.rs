@@ -8,6 +8,14 @@ use serde::Deserialize;
 use crate::backends::network::{Network, is_loopback};
 use crate::backends::{ExecutorSize, Place, defaults, leaving, scaling, submitted};
 
+/// A day: whoever waits longer has no cluster.
+const LOST_MASTER_SECONDS_MAX: u64 = 86_400;
+
+/// A Master that recovers, or whose stand-by takes over, takes less.
+fn lost_master_seconds() -> u64 {
+    60
+}
+
 /// `kind = "standalone"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +27,9 @@ pub(crate) struct Standalone {
     /// Says that the cluster wants no secret: whoever reaches its ports can run code on it.
     #[serde(default)]
     unauthenticated: bool,
+    /// How long a Master that went away is waited for until the cluster is lost, in seconds.
+    #[serde(default = "lost_master_seconds")]
+    lost_master_seconds: u64,
     /// How executors reach this machine.
     #[serde(default)]
     driver: Network,
@@ -45,11 +56,17 @@ impl Standalone {
                 "is needed: the file with the secret of the cluster, or `unauthenticated = true` where it has none";
             return Err(("secret_file", said.to_owned()));
         }
+        if self.lost_master_seconds > LOST_MASTER_SECONDS_MAX {
+            return Err(("lost_master_seconds", format!("must be at most {LOST_MASTER_SECONDS_MAX}")));
+        }
         self.executor.check()
     }
 
     pub(super) fn place(&self, place: Place<'_>, spec: &mut DriverSpec) -> Result<(), String> {
         submitted(&self.master, place, spec)?;
+        if let Some(executors) = &mut spec.executors {
+            executors.lost_master_seconds = Some(self.lost_master_seconds);
+        }
         self.driver.apply("127.0.0.1", spec);
         self.executor.apply(spec);
         match &self.secret_file {

@@ -122,6 +122,7 @@ final class Engines(launch: Launch, streams: (String, Int) => Unit) {
     conf.setIfMissing("spark.task.reaper.killTimeout", "20s")
     val context = new SparkContext(conf)
     Backend.settle(context)
+    ExecutorWatch.watchMaster(context)
     started = new Sessions(SparkSession.builder().getOrCreate(), streams)
     jars.foreach(jar => context.addJar(jar.getPath))
     Output.install()
@@ -173,7 +174,7 @@ final class Control(launch: Launch) {
   private def startSpark(): Unit =
     try {
       engines.startSpark()
-      Jdbc.startIfAsked(engines.sessions.root, logins)
+      Jdbc.startIfAsked(engines.sessions.root, logins, active => connection.send("type" -> "statements", "active" -> active))
       val context = engines.spark
       context.addSparkListener(new SparkListener {
         override def onApplicationEnd(end: SparkListenerApplicationEnd): Unit =

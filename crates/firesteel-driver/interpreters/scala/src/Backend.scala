@@ -1,4 +1,4 @@
-// What Spark keeps to itself of its backends and of its standalone Master and Worker. Only this file lives in a package of Spark's.
+// What Spark keeps to itself of its backends and of its standalone Master and Worker. This file and `JdbcStatements` live in packages of Spark's.
 package org.apache.spark.deploy.firesteel
 
 import org.apache.hadoop.security.{Credentials, UserGroupInformation}
@@ -6,7 +6,7 @@ import org.apache.spark.{ExecutorAllocationClient, SecurityManager, SparkConf, S
 import org.apache.spark.deploy.DeployMessages.{MasterStateResponse, RequestMasterState, RequestWorkerState, WorkerStateResponse}
 import org.apache.spark.deploy.master.Master
 import org.apache.spark.deploy.worker.Worker
-import org.apache.spark.rpc.{RpcAddress, RpcEndpoint, RpcEnv}
+import org.apache.spark.rpc.{RpcAddress, RpcEndpoint, RpcEnv, ThreadSafeRpcEndpoint}
 import org.apache.spark.scheduler.{ExecutorDecommissionInfo, TaskSchedulerImpl}
 import org.apache.spark.ui.WebUI
 
@@ -35,6 +35,25 @@ object Backend {
     client(spark).filter(_ => executors.nonEmpty).foreach(
       _.decommissionExecutors(executors.map(_ -> why).toArray, adjustTargetNumExecutors = false, triggeredByExecutor = false))
   }
+
+  /** Tells the Master once more how many executors are wanted: what it was told is not among what it writes down for the one that follows it.
+    * False where it does not know this application; an exception where it is gone. */
+  def tellMaster(spark: SparkContext, wanted: Option[Int]): Boolean = wanted match {
+    case Some(executors) => spark.requestTotalExecutors(executors, 0, Map.empty)
+    case None if spark.executorAllocationManager.isDefined => client(spark).exists(_.requestExecutors(0))
+    case None => spark.requestTotalExecutors(Int.MaxValue, 0, Map.empty) // no bound, as when it started
+  }
+
+  /** Has `ended` called when a connection ends that may be one to a standalone Master. */
+  def watchMaster(spark: SparkContext)(ended: () => Unit): Unit = if (spark.master.startsWith(Scheme)) {
+    val ports = spark.master.stripPrefix(Scheme).split(',').map(address => RpcAddress.fromSparkURL(Scheme + address).port)
+    spark.env.rpcEnv.setupEndpoint("firesteel-master", new ThreadSafeRpcEndpoint {
+      override val rpcEnv: RpcEnv = spark.env.rpcEnv
+      override def onDisconnected(remote: RpcAddress): Unit = if (ports.contains(remote.port)) ended()
+    })
+  }
+
+  private val Scheme = "spark://"
 
   /** What is to be done when Spark is up.
     *

@@ -3,6 +3,9 @@
 // The listener is named in Spark's configuration: one that is added later misses the executors that came first.
 package firesteel
 
+import java.util.concurrent.Semaphore
+import java.util.concurrent.atomic.AtomicInteger
+
 import scala.util.control.NonFatal
 
 import org.apache.spark.SparkContext
@@ -16,33 +19,73 @@ object ExecutorWatch {
   /** In local mode the driver counts as its own executor. */
   private val OwnId = "driver"
 
+  /** How long a resize is gone on with, and how often: the driver has given it up by then. */
+  private val ResizeMs = 90000L
+  private val AgainMs = 1000L
+
   @volatile private var connection: Connection = _
+
+  private val resizes = new AtomicInteger
+
+  /** How many executors there are to be, once somebody has said so. */
+  @volatile private var wanted: Option[Int] = None
 
   /** From now on the executors are told of over this connection. */
   def start(to: Connection): Unit = connection = to
 
-  private def tell(id: String, fields: (String, Any)*): Unit =
-    if (connection != null && id != OwnId) connection.post(fields, null)
+  private def tell(kind: String, fields: (String, Any)*): Unit =
+    if (connection != null) connection.post(("type" -> kind) +: fields, null)
 
-  /** Asks for more executors, or lets some go: those that run least. What they run is finished first, and their blocks move. */
-  def resize(spark: SparkContext, executors: Int): Unit =
-    try {
-      spark.requestTotalExecutors(executors, 0, Map.empty)
+  /** Asks for more executors, or lets some go: those that run least. What they run is finished first, and their blocks move. A Master that is
+    * gone is asked again, and one that came back without knowing the number may have made more than there are to be. */
+  def resize(spark: SparkContext, executors: Int): Unit = {
+    val number = resizes.incrementAndGet()
+    wanted = Some(executors)
+    val deadline = System.nanoTime + ResizeMs * 1000000
+    var asked, ended = false
+    while (!ended && number == resizes.get && System.nanoTime < deadline && !spark.isStopped) {
+      asked = asked || isTold(spark)
       val present = Backend.executors(spark)
       Backend.letGo(spark, present.take(present.size - executors))
-    } catch { case NonFatal(failed) => Log.warn(s"the number of executors could not be changed to $executors", failed) }
+      ended = asked && present.size <= executors
+      if (!ended) Thread.sleep(AgainMs)
+    }
+    if (!asked) Log.warn(s"$executors executors could not be asked for")
+  }
+
+  /** Tells the Master how many executors there are to be. False where it is gone, or does not know this application. */
+  private def isTold(spark: SparkContext): Boolean =
+    try Backend.tellMaster(spark, wanted)
+    catch { case NonFatal(failed) => Log.info(s"the Master cannot be asked for executors: $failed"); false }
+
+  /** Tells whenever the Master is gone or is back, and the one that is back how many executors there are to be. */
+  def watchMaster(spark: SparkContext): Unit = {
+    val ended = new Semaphore(0)
+    Backend.watchMaster(spark)(() => ended.release())
+    Agent.daemon("firesteel-master") {
+      while (true) {
+        ended.acquire()
+        ended.drainPermits()
+        if (!spark.isStopped && !isTold(spark)) {
+          tell("master", "there" -> false)
+          while (!spark.isStopped && !isTold(spark)) Thread.sleep(AgainMs)
+          tell("master", "there" -> true)
+        }
+      }
+    }
+  }
 }
 
 /** Made by Spark, from its name. */
 final class ExecutorWatch extends SparkListener {
   override def onExecutorAdded(added: SparkListenerExecutorAdded): Unit = {
     val worker = added.executorInfo.attributes.get(ExecutorWatch.Worker).map(_.toInt)
-    ExecutorWatch.tell(
-      added.executorId, "type" -> "executor_added", "executor" -> added.executorId,
-      "worker" -> worker.getOrElse(null))
+    tell("executor_added", added.executorId, "worker" -> worker.getOrElse(null))
   }
 
   override def onExecutorRemoved(removed: SparkListenerExecutorRemoved): Unit =
-    ExecutorWatch.tell(
-      removed.executorId, "type" -> "executor_removed", "executor" -> removed.executorId, "reason" -> removed.reason)
+    tell("executor_removed", removed.executorId, "reason" -> removed.reason)
+
+  private def tell(kind: String, id: String, more: (String, Any)): Unit =
+    if (id != ExecutorWatch.OwnId) ExecutorWatch.tell(kind, "executor" -> id, more)
 }

@@ -17,6 +17,7 @@ import org.apache.hive.service.auth.PasswdAuthenticationProvider
 import org.apache.spark.SparkContext
 import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.hive.thriftserver.HiveThriftServer2
+import org.apache.spark.sql.hive.thriftserver.firesteel.JdbcStatements
 
 object Jdbc {
   /** Whether a cluster serves JDBC, and where. */
@@ -28,14 +29,16 @@ object Jdbc {
 
   @volatile private[firesteel] var logins: Logins = _
 
-  /** Starts the service where the configuration asks for it. When this returns it listens; an exception says why it cannot. */
-  def startIfAsked(root: SparkSession, asked: Logins): Unit = {
+  /** Starts the service where the configuration asks for it. When this returns it listens; an exception says why it cannot. `statements` is
+    * told how many statements run. */
+  def startIfAsked(root: SparkSession, asked: Logins, statements: Int => Unit): Unit = {
     val conf = root.sparkContext.getConf
     if (conf.getBoolean(Enabled, defaultValue = false)) {
       logins = asked
       val port = conf.getInt(Port, 10000)
       checkFree(port)
       configure(root.sparkContext, port, Paths.get(conf.get("spark.local.dir", System.getProperty("java.io.tmpdir"))).resolve("hive"))
+      root.sparkContext.addSparkListener(new JdbcStatements(statements))
       HiveThriftServer2.startWithContext(root.newSession().sqlContext)
       Log.info(s"JDBC on 127.0.0.1:$port")
     }

@@ -6,7 +6,12 @@ use crate::spec::{ExecutorsSpec, WorkersSpec};
 fn workers(count: u32, max: Option<u32>) -> ExecutorsSpec {
     let args = vec!["python3".into(), peers().display().to_string(), "node".into()];
     let command = CommandSpec { program: "/usr/bin/env".into(), args, env: BTreeMap::new() };
-    ExecutorsSpec { count, max, workers: Some(WorkersSpec { command, cores: 1, memory_mb: 512 }) }
+    ExecutorsSpec {
+        count,
+        max,
+        lost_master_seconds: None,
+        workers: Some(WorkersSpec { command, cores: 1, memory_mb: 512 }),
+    }
 }
 
 /// A driver with so many workers, and what it said of its size before it was ready.

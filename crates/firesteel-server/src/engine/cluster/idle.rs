@@ -17,6 +17,10 @@ impl Task {
     }
 
     pub(super) async fn end_idle(&mut self) {
+        // Something may have begun at this moment.
+        if self.idle_by().is_none_or(|by| by > Instant::now()) {
+            return;
+        }
         let minutes = self.record.settings.autotermination_minutes;
         tracing::info!("nothing has run for {minutes} minutes; the cluster is ended");
         self.end_asked(Cause::Idle { minutes }, false, None).await;
