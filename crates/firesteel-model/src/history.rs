@@ -97,7 +97,6 @@ pub fn entry(
     let ended = || EventDetails { reason: ending(before, after, event, cause), ..by.clone() };
     let (kind, details) = match (after, event) {
         (S::Running, E::Ready) => (T::Running, counted),
-        (S::Running, E::ResizeEnded) if workers >= settings.workers_min() => (T::UpsizeCompleted, counted),
         (S::Reconfiguring, E::ResizeAsked) => {
             let cause = Some("USER_REQUEST".to_owned());
             (T::Resizing, EventDetails { cause, cluster_size: Some(settings.size()), user: by.user, ..counted })
@@ -109,6 +108,18 @@ pub fn entry(
         _ => return None,
     };
     Some(Entry { kind, details })
+}
+
+/// Returns what is written down when a resize is over that took a cluster from so many workers to as many as were asked for. The service has a
+/// word for more of them only: of fewer, the state tells.
+pub fn resized(before: u32, workers: u32, settings: &ClusterSettings) -> Option<Entry> {
+    let wanted = settings.workers_min();
+    let details = EventDetails {
+        current_num_workers: Some(workers),
+        target_num_workers: Some(wanted),
+        ..EventDetails::default()
+    };
+    (workers >= wanted && wanted >= before).then_some(Entry { kind: EventType::UpsizeCompleted, details })
 }
 
 /// Returns what is written down of a failed driver before its end is.
@@ -165,8 +176,20 @@ mod tests {
             "Terminating(UserRequest) Starting Running",
         );
         check(vec![(E::EndAsked, Cause::Idle { minutes: 10 })], "Terminating(Inactivity)");
-        check(vec![(E::ResizeAsked, ann()), (E::ResizeEnded, Cause::Driver)], "Resizing UpsizeCompleted");
+        check(vec![(E::ResizeAsked, ann()), (E::ResizeEnded, Cause::Driver)], "Resizing");
         check(vec![(E::RestartAsked, ann()), (lost(), Cause::Driver), (E::Ready, Cause::Driver)], "Restarting Running");
+    }
+
+    #[test]
+    fn a_resize_is_completed_by_the_workers_that_were_asked_for_unless_they_are_fewer() {
+        let resized = |before, workers, num_workers| {
+            super::resized(before, workers, &ClusterSettings { num_workers, ..ClusterSettings::default() })
+        };
+        for (before, workers, wanted, written) in
+            [(1, 3, 3, true), (2, 2, 2, true), (1, 2, 3, false), (3, 1, 1, false), (3, 2, 1, false)]
+        {
+            assert_eq!(resized(before, workers, wanted).is_some(), written, "{before} → {workers} of {wanted}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use firesteel_model::history as rules;
 use firesteel_model::{Cause, ClusterEvent, CommandEvent, CommandState, ContextEvent, ContextState};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::clusters::need;
 use crate::columns::{self, integer, number, parsed};
 use crate::error::Failure;
 use crate::lives::{count_workers, move_cluster};
@@ -177,11 +178,18 @@ fn make(db: &Connection, cluster: &ClusterId, change: Change) -> Result<(), Fail
 }
 
 fn resize(db: &Connection, cluster: &ClusterId, workers: u32, reason: Option<String>) -> Result<(), Failure> {
+    let before = need(db, cluster)?;
     count_workers(db, cluster, workers)?;
     if let Some(entry) = reason.map(|reason| rules::shortage(workers, reason)) {
         history::add(db, cluster, &entry)?;
     }
-    move_cluster(db, cluster, &ClusterEvent::ResizeEnded, &Cause::Driver).map(drop)
+    let after = move_cluster(db, cluster, &ClusterEvent::ResizeEnded, &Cause::Driver)?;
+    if before.state != after.state
+        && let Some(entry) = rules::resized(before.workers, workers, &after.settings)
+    {
+        history::add(db, cluster, &entry)?;
+    }
+    Ok(())
 }
 
 /// Marks every context of a cluster, and every open command, as lost.

@@ -111,6 +111,10 @@ impl Launcher for Local {
         self.machine.node_types()
     }
 
+    fn default_backend(&self) -> String {
+        self.backends.default_name().to_owned()
+    }
+
     fn folder(&self, cluster: &ClusterId) -> Option<PathBuf> {
         Some(self.data.join("clusters").join(cluster.as_str()))
     }

@@ -71,6 +71,17 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_of_the_docs_is_one() {
+        let page = include_str!("../../../docs/schedules.md");
+        let toml = page.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+        let config: crate::config::Config = toml::from_str(toml).unwrap();
+        let records: Vec<_> = config.schedules.iter().map(|schedule| schedule.record(7).unwrap()).collect();
+        let told = |record: &ScheduleRecord| (record.name.clone(), record.action);
+        let expected = [("morning".into(), Action::Start { num_workers: Some(4) }), ("night".into(), Action::End)];
+        assert_eq!(records.iter().map(told).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn a_schedule_of_the_configuration_is_read_whole_or_refused() {
         let morning = record("name = 'up'\ncron = '0 7 * * mon-fri'\naction = 'start'\nnum_workers = 4").unwrap();
         assert_eq!((morning.cluster.as_str(), morning.action), ("default", Action::Start { num_workers: Some(4) }));

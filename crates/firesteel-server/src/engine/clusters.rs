@@ -152,6 +152,11 @@ impl Engine {
         self.0.launcher.node_types()
     }
 
+    /// Returns the name of the backend of clusters that name none.
+    pub fn default_backend(&self) -> String {
+        self.0.launcher.default_backend()
+    }
+
     async fn with(&self, cluster: &str, request: Request) -> Result<ClusterId, EngineError> {
         let cluster = self.find(cluster)?;
         cluster.ask(request).await?;

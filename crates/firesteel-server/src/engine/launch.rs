@@ -25,6 +25,9 @@ pub trait Launcher: Send + Sync {
     /// Returns the kinds of nodes that clusters can be made of.
     fn node_types(&self) -> Vec<NodeType>;
 
+    /// Returns the name of the backend of clusters that name none.
+    fn default_backend(&self) -> String;
+
     /// Returns the folder of a cluster's logs, where it is on this machine.
     fn folder(&self, cluster: &ClusterId) -> Option<PathBuf>;
 

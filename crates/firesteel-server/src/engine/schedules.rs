@@ -50,7 +50,12 @@ impl Engine {
     pub async fn keep_schedules(&self, configured: Vec<ScheduleRecord>, clock: Clock) -> Result<(), EngineError> {
         let now = clock();
         configured.iter().try_for_each(|schedule| check(schedule, now))?;
-        self.0.store.configure_schedules(configured).await.map_err(refused)?;
+        self.0.store.configure_schedules(configured).await.map_err(|error| match error {
+            StoreError::Taken(name) => EngineError::BadSchedule(format!(
+                "`[[schedules]]` has a schedule `{name}`, and so has `firesteel schedules add`: give the one in firesteel.toml another name"
+            )),
+            other => refused(other),
+        })?;
         self.0.store.abandon_runs("the server ended before it was done").await?;
         let engine = self.clone();
         self.0.tasks.spawn(async move { engine.watch_schedules(clock).await });

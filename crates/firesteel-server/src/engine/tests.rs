@@ -1,5 +1,6 @@
 //! The engine whole, with a real store and real sockets; the driver is a fake that each test plays by hand.
 
+mod life;
 mod schedules;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -90,6 +91,10 @@ impl Launcher for FakeLauncher {
 
     fn node_types(&self) -> Vec<NodeType> {
         Vec::new()
+    }
+
+    fn default_backend(&self) -> String {
+        "grid".to_owned()
     }
 
     fn folder(&self, _: &ClusterId) -> Option<PathBuf> {
@@ -189,6 +194,12 @@ impl FakeDriver {
             let head = FromDriver::Event { event: self.last, what };
             frame::write(writer, &head, payload.as_ref().map(String::as_bytes)).await.unwrap();
         }
+    }
+
+    /// So many statements run over JDBC.
+    async fn says_statements(&mut self, active: usize) {
+        let writer = &mut self.link.as_mut().expect("a link").1;
+        frame::write(writer, &FromDriver::Statements { active }, None).await.unwrap();
     }
 
     /// What the server asks next, acknowledgements aside; `None` when it hung up.

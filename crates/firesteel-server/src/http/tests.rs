@@ -93,6 +93,10 @@ fn engine() -> Engine {
             SparkVersions { default_version_key: String::new(), versions: Vec::new() }
         }
 
+        fn default_backend(&self) -> String {
+            "local".to_owned()
+        }
+
         fn node_types(&self) -> Vec<NodeType> {
             Vec::new()
         }

@@ -140,5 +140,12 @@ async fn what_cannot_be_done_says_why_and_what_is_no_schedule_is_refused() {
     bench.engine.keep_schedules(vec![own], Arc::new(|| at("00:00:00"))).await.unwrap();
     let kept = bench.engine.remove_schedule("other").await.unwrap_err().to_string();
     assert!(kept.contains("firesteel.toml"), "{kept}");
+
+    // One of the configuration that has the name of a user's.
+    let users = schedule("mine", "0 7 * * *", Action::End);
+    bench.engine.add_schedule(users.clone()).await.unwrap();
+    let same = ScheduleRecord { origin: ScheduleOrigin::Config, ..users };
+    let taken = bench.engine.keep_schedules(vec![same], Arc::new(|| at("00:00:00"))).await.unwrap_err().to_string();
+    assert!(taken.contains("`mine`") && taken.contains("another name"), "{taken}");
     bench.engine.stop(OnStop::LeaveClusters).await;
 }

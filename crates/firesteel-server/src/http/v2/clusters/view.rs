@@ -20,7 +20,7 @@ pub(super) fn details(record: &ClusterRecord, engine: &Engine) -> ClusterDetails
     ClusterDetails {
         autoscale: settings.autoscale,
         autotermination_minutes: settings.autotermination_minutes,
-        backend: settings.backend.clone().unwrap_or_else(|| "local".to_owned()),
+        backend: settings.backend.clone().unwrap_or_else(|| engine.default_backend()),
         cluster_cores: live.then_some(cores),
         cluster_id: record.id.clone(),
         cluster_memory_mb: live.then_some(memory),
