@@ -1,6 +1,7 @@
-//! Chores of the project that are longer than a line: `cargo xtask tidy`, `cargo xtask bench`.
+//! Chores of the project that are longer than a line: `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask faults`.
 
 mod bench;
+mod faults;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -22,12 +23,15 @@ enum Chore {
     Tidy,
     /// Measures the release build beside the raw thing and prints a table
     Bench(bench::BenchArgs),
+    /// Kills every process in turn, many times, and counts what is lost or left
+    Faults(faults::FaultsArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Tidy => return tidy::run(&root()),
         Chore::Bench(args) => bench::run(&root(), &args),
+        Chore::Faults(args) => faults::run(&root(), &args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,12 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+/// How long a cluster may take to come to a state or a size.
+const CLUSTER_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often it is looked at meanwhile: its status is not held.
+const CLUSTER_LOOK: Duration = Duration::from_millis(20);
+
 /// A client with a connection of its own.
 pub(crate) struct Client {
     /// Everything runs on the thread that asks: no hand-over is measured.
@@ -137,6 +143,36 @@ impl Client {
     pub(crate) fn status(&self, context: &str, command: &str) -> anyhow::Result<Value> {
         let query = [("clusterId", self.cluster.as_str()), ("contextId", context), ("commandId", command)];
         self.get("commands/status", &query)
+    }
+
+    /// Makes a cluster; returns its id.
+    pub(crate) fn make_cluster(&self, ask: &Value) -> anyhow::Result<String> {
+        id(&self.post("clusters/create", ask)?)
+    }
+
+    /// Waits until a cluster runs with so many workers.
+    pub(crate) fn cluster_runs(&self, cluster: &str, workers: u32) -> anyhow::Result<()> {
+        self.cluster_is(cluster, "Running", workers)
+    }
+
+    /// Ends a cluster, and waits until it has.
+    pub(crate) fn end_cluster(&self, cluster: &str) -> anyhow::Result<()> {
+        self.post("clusters/delete", &json!({"clusterId": cluster}))?;
+        self.cluster_is(cluster, "Terminated", 0)
+    }
+
+    fn cluster_is(&self, cluster: &str, status: &str, workers: u32) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let view = self.get("clusters/status", &[("clusterId", cluster)])?;
+            if view["status"] == status && view["numWorkers"] == workers {
+                return Ok(());
+            }
+            if view["status"] == "Error" || begun.elapsed() >= CLUSTER_PATIENCE {
+                bail!("the cluster was to be {status} with {workers} workers: {view}");
+            }
+            std::thread::sleep(CLUSTER_LOOK);
+        }
     }
 
     /// Posts to a call of 1.2.

@@ -15,6 +15,7 @@ mod bare;
 mod cancels;
 mod checks;
 mod client;
+mod clusters;
 mod commands;
 mod contexts;
 mod crowd;
@@ -28,6 +29,7 @@ mod processes;
 mod resize;
 mod sdk;
 mod server;
+mod spark_shell;
 mod startup;
 
 use std::path::{Path, PathBuf};
@@ -44,10 +46,10 @@ pub(crate) struct BenchArgs {
     /// How often each thing is measured
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// How many pairs are started: of `up` and `spark-shell`, of a resize and a restart
+    /// How many pairs are started: of `up` or a cluster and `spark-shell`, of a resize and a restart
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measures only these: memory, files, contexts, commands, live, cancels, checks, crowd, sdk, resize, startup; may be given several times
+    /// Measures only these: memory, files, contexts, commands, live, cancels, checks, crowd, sdk, clusters, resize, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Measures this program in place of the release build
@@ -56,8 +58,10 @@ pub(crate) struct BenchArgs {
 }
 
 /// What can be measured, in the order it is.
-const PARTS: [&str; 11] =
-    ["memory", "files", "contexts", "commands", "live", "cancels", "checks", "crowd", "sdk", "resize", "startup"];
+const PARTS: [&str; 12] = [
+    "memory", "files", "contexts", "commands", "live", "cancels", "checks", "crowd", "sdk", "clusters", "resize",
+    "startup",
+];
 
 impl BenchArgs {
     fn wants(&self, part: &str) -> bool {
@@ -109,6 +113,9 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
         }
         if args.wants("memory") {
             memory::measure_after(&server, &mut table)?;
+        }
+        if args.wants("clusters") {
+            clusters::measure(&machine, &server, args.pairs, &mut table)?;
         }
         if args.wants("resize") {
             resize::measure(&server, args.pairs, &mut table)?;

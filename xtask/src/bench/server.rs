@@ -96,6 +96,17 @@ impl Server {
         Ok(serde_json::from_slice(&text)?)
     }
 
+    /// The Spark that its cluster runs on.
+    pub(crate) fn spark_version(&self) -> anyhow::Result<String> {
+        let spec = self.spec()?;
+        let home = spec["jvm"]["env"]["SPARK_HOME"].as_str().context("the driver knows no SPARK_HOME")?.to_owned();
+        let jars = fs::read_dir(PathBuf::from(home).join("jars"))?.flatten();
+        let names = jars.filter_map(|entry| entry.file_name().into_string().ok());
+        let core =
+            |name: String| Some(name.strip_prefix("spark-core_")?.strip_suffix(".jar")?.split_once('-')?.1.to_owned());
+        names.filter_map(core).next().context("no spark-core among the jars")
+    }
+
     /// The id of its process.
     pub(crate) fn pid(&self) -> i32 {
         self.process.id().cast_signed()
