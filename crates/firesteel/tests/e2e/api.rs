@@ -110,6 +110,8 @@ impl Reply {
 pub(crate) struct Context<'a> {
     pub(crate) server: &'a Server,
     pub(crate) id: String,
+    /// The server's own cluster, or another of it.
+    cluster: String,
     language: &'static str,
     is_gone: bool,
 }
@@ -126,14 +128,19 @@ impl Server {
     /// Makes a context and does not wait.
     #[track_caller]
     pub(crate) fn pending_context(&self, language: &'static str) -> Context<'_> {
-        let ask = json!({"clusterId": self.cluster, "language": language});
-        let id = self.http.post("/api/1.2/contexts/create", &ask).id();
-        Context { server: self, id, language, is_gone: false }
+        self.pending_context_on(&self.cluster, language)
+    }
+
+    /// Makes a context on any cluster and does not wait.
+    #[track_caller]
+    pub(crate) fn pending_context_on(&self, cluster: &str, language: &'static str) -> Context<'_> {
+        let id = self.http.post("/api/1.2/contexts/create", &json!({"clusterId": cluster, "language": language})).id();
+        Context { server: self, id, cluster: cluster.to_owned(), language, is_gone: false }
     }
 
     /// Takes over a context that is there.
     pub(crate) fn context_of(&self, id: &str, language: &'static str) -> Context<'_> {
-        Context { server: self, id: id.to_owned(), language, is_gone: false }
+        Context { server: self, id: id.to_owned(), cluster: self.cluster.clone(), language, is_gone: false }
     }
 }
 
@@ -141,7 +148,7 @@ impl Context<'_> {
     /// What `contexts/status` answers.
     #[track_caller]
     pub(crate) fn status(&self) -> Reply {
-        let query = [("clusterId", self.server.cluster.as_str()), ("contextId", self.id.as_str())];
+        let query = [("clusterId", self.cluster.as_str()), ("contextId", self.id.as_str())];
         self.server.http.get("/api/1.2/contexts/status", &query)
     }
 
@@ -168,7 +175,7 @@ impl Context<'_> {
     /// What `commands/status` answers.
     #[track_caller]
     pub(crate) fn command(&self, id: &str) -> Reply {
-        let cluster = self.server.cluster.as_str();
+        let cluster = self.cluster.as_str();
         let query = [("clusterId", cluster), ("contextId", self.id.as_str()), ("commandId", id)];
         self.server.http.get("/api/1.2/commands/status", &query)
     }
@@ -265,7 +272,7 @@ impl Context<'_> {
     }
 
     fn ask(&self, more: &[(&str, &str)]) -> Value {
-        let mut ask = json!({"clusterId": self.server.cluster, "contextId": self.id});
+        let mut ask = json!({"clusterId": self.cluster, "contextId": self.id});
         more.iter().for_each(|(key, value)| ask[*key] = json!(value));
         ask
     }

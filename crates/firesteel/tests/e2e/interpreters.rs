@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::case::Case;
-use crate::{folders, r};
+use crate::{folders, r, runtimes};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = own![the_python_interpreter_passes_its_own_tests, the_jvm_s_interpreters_pass_their_own_tests];
@@ -61,12 +61,16 @@ fn passes(command: &mut Command, folder: &str, arguments: &[&str]) {
 fn runtime() -> Value {
     let folders = std::fs::read_dir(folders::data().join("runtimes")).unwrap().flatten();
     let files = folders.filter_map(|folder| std::fs::read(folder.path().join("runtime.json")).ok());
-    files.map(|bytes| serde_json::from_slice(&bytes).unwrap()).next().unwrap()
+    let runtimes = files.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
+    let other = |runtime: &Value| runtimes::OTHERS.iter().any(|version| runtime["spark_version"] == *version);
+    runtimes.into_iter().find(|runtime| !other(runtime)).unwrap()
 }
 
 /// The newest of the jars: the one of today's sources.
 fn jar() -> PathBuf {
+    let version = runtime()["spark_version"].as_str().unwrap().to_owned();
     let folders = std::fs::read_dir(folders::data().join("cache/jvm")).unwrap().flatten();
+    let folders = folders.filter(|folder| folder.file_name().to_str().unwrap().starts_with(&version));
     let jars = folders.map(|folder| folder.path().join("firesteel.jar")).filter(|jar| jar.exists());
     jars.max_by_key(|jar| jar.metadata().unwrap().modified().unwrap()).unwrap()
 }

@@ -27,19 +27,26 @@ mod contexts;
 mod curl;
 mod curl_forms;
 mod dbfs;
+mod engines;
 mod events;
+mod faults;
 mod folders;
+mod grid;
 mod hostile;
 mod interpreters;
+mod jdbc;
 mod limits;
 mod lists;
+mod nodes;
 mod output;
 mod poll;
 mod processes;
 mod python;
 mod r;
 mod recovery;
+mod runtimes;
 mod scala;
+mod schedules;
 mod sdk;
 mod secrets;
 mod server;
@@ -83,11 +90,14 @@ fn main() -> ExitCode {
 fn cases() -> Vec<case::Case> {
     let shared = [
         // The slow ones first: the quick ones fill what is left of the time.
+        runtimes::cases(),
         clients::cases(),
         clusters::cases(),
         sdk::cases(),
         scala::cases(),
         dbfs::cases(),
+        engines::cases(),
+        schedules::cases(),
         hostile::cases(),
         python::cases(),
         cells::cases(),
@@ -104,11 +114,19 @@ fn cases() -> Vec<case::Case> {
         cli::cases(),
         secrets::cases(),
         workspace::cases(),
+        jdbc::cases(),
     ];
     let shared = shared.into_iter().flatten();
     let alone = limits::cases().into_iter().map(|case| case.at(Stage::Alone));
     let end = std::iter::once(case::end());
-    let own = [interpreters::cases(), setup::cases(), recovery::cases(), dbfs::own_cases(), output::own_cases()];
+    let own = [
+        interpreters::cases(),
+        setup::cases(),
+        recovery::cases(),
+        dbfs::own_cases(),
+        output::own_cases(),
+        faults::cases(),
+    ];
     let own = own.into_iter().flatten();
     shared.chain(alone).chain(end).chain(own).collect()
 }

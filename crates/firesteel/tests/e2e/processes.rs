@@ -22,6 +22,12 @@ impl std::fmt::Debug for Process {
 }
 
 impl Process {
+    /// The process that started it; `None` where it is gone.
+    pub(crate) fn parent(&self) -> Option<i32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+    }
+
     /// Tells whether a driver is the ancestor of it.
     fn is_marked(&self, cluster: &str) -> bool {
         let mark = format!("FIRESTEEL_DRIVER={cluster}");

@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::api::Http;
+use crate::grid::Grid;
 use crate::poll::until;
 use crate::processes;
 use crate::{folders, poll};
@@ -63,9 +64,12 @@ pub(crate) fn program() -> Command {
 }
 
 impl Server {
-    /// Starts the server that most cases share: `firesteel up` in a folder that holds a runtime at most.
+    /// Starts the server that most cases share: `firesteel up` in a folder that holds a runtime at most. It knows of a standalone cluster that one
+    /// of them starts.
     pub(crate) fn shared() -> Result<Self, String> {
         folders::clean(&folders::data())?;
+        std::fs::create_dir_all(folders::data()).map_err(|error| error.to_string())?;
+        std::fs::write(folders::data().join("firesteel.toml"), Grid::config()).map_err(|error| error.to_string())?;
         Self::launch(program().args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folders::data()), &folders::data())
     }
 
