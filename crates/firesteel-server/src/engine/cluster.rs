@@ -562,9 +562,13 @@ impl Task {
         let lost = ClusterEvent::Lost { code, reason: reason.clone() };
         match self.store.cluster_event(&self.record.id, lost, Cause::Driver).await {
             Ok(record) => {
+                // Who sees that it has ended sees none of its contexts.
+                if record.state == ClusterState::Terminated {
+                    self.forget_contexts().await;
+                }
                 self.show(record);
                 match &self.record.state {
-                    ClusterState::Terminated => self.ended().await,
+                    ClusterState::Terminated => tracing::info!("the cluster has ended"),
                     // The old driver of a restart.
                     ClusterState::Pending => Box::pin(self.launch()).await,
                     state => {
@@ -583,11 +587,6 @@ impl Task {
     fn show(&mut self, record: ClusterRecord) {
         self.record = record.clone();
         self.shown.send_replace(Arc::new(record));
-    }
-
-    async fn ended(&mut self) {
-        self.forget_contexts().await;
-        tracing::info!("the cluster has ended");
     }
 
     /// The contexts of a driver that is gone, or is to go, are no more.

@@ -21,8 +21,15 @@ impl Bench {
         self.kill_child(Signal::SIGTERM);
     }
 
-    /// The driver that follows one that ended.
-    async fn next_driver(&mut self) {
+    /// The driver that follows one that ended: it is launched when so many have been.
+    async fn next_driver(&mut self, launches: usize) {
+        let launched = async {
+            while self.launches() < launches {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        soon("the driver to be launched", launched).await;
+        assert_eq!(self.launches(), launches);
         self.driver = FakeDriver::listen(self.dir.path());
         self.driver.accept().await;
         self.driver.ready().await;
@@ -47,16 +54,14 @@ async fn a_restart_ends_the_driver_and_its_contexts_and_launches_another() {
     // Asked for twice, done once.
     bench.engine.restart_cluster(CLUSTER, ann()).await.unwrap();
     bench.ends().await;
-    bench.next_driver().await;
-    assert_eq!(bench.launches(), 2);
+    bench.next_driver(2).await;
     bench.context().await;
 
     // Of one that is lost it is a start.
     bench.driver.say(DriverEvent::Failed { code: TerminationCode::SparkError, reason: "no Master".into() }).await;
     bench.until(ClusterStatus::Error).await;
     bench.engine.restart_cluster(CLUSTER, ann()).await.unwrap();
-    bench.next_driver().await;
-    assert_eq!(bench.launches(), 3);
+    bench.next_driver(3).await;
 }
 
 #[tokio::test]
@@ -75,7 +80,7 @@ async fn an_end_is_answered_at_once_and_the_cluster_stays_listed() {
     let refused = bench.engine.resize_cluster(CLUSTER, sized(1), ann()).await.unwrap_err().to_string();
     assert_eq!(refused, format!("Cluster {CLUSTER} is in unexpected state Terminated."));
     bench.engine.start_cluster(CLUSTER, ann()).await.unwrap();
-    bench.next_driver().await;
+    bench.next_driver(2).await;
     let refused = bench.engine.start_cluster(CLUSTER, ann()).await.unwrap_err().to_string();
     assert_eq!(refused, format!("Cluster {CLUSTER} is in unexpected state Running."));
 }
@@ -119,8 +124,7 @@ async fn an_edit_restarts_a_cluster_that_runs_on_what_it_changes() {
     bench.engine.edit_cluster(CLUSTER, settings.clone(), ann()).await.unwrap();
     assert_eq!(bench.engine.cluster(CLUSTER).unwrap().status, ClusterStatus::Pending);
     bench.ends().await;
-    bench.next_driver().await;
-    assert_eq!(bench.launches(), 2);
+    bench.next_driver(2).await;
     assert_eq!(bench.engine.cluster_record(CLUSTER).unwrap().settings, settings);
     let refused = ClusterSettings { spark_version: Some("1.6".into()), ..settings };
     let refused = bench.engine.edit_cluster(CLUSTER, refused, ann()).await.unwrap_err();
@@ -158,7 +162,7 @@ async fn what_is_no_longer_allowed_is_not_launched() {
     let settings = ClusterSettings { spark_version: None, ..settings };
     bench.engine.edit_cluster(CLUSTER, settings, ann()).await.unwrap();
     bench.engine.start_cluster(CLUSTER, ann()).await.unwrap();
-    bench.next_driver().await;
+    bench.next_driver(1).await;
 }
 
 /// Lets this time pass for everything that waits. The store's threads know no such time: they are waited for by what they do.
