@@ -27,6 +27,16 @@ impl Results {
         self.0.get()
     }
 
+    /// Returns its `resultType`.
+    pub fn kind(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Kind {
+            #[serde(rename = "resultType")]
+            kind: String,
+        }
+        serde_json::from_str::<Kind>(self.as_json()).ok().map(|kind| kind.kind)
+    }
+
     /// Reads the content.
     pub fn parse(&self) -> Result<ResultsBody, serde_json::Error> {
         serde_json::from_str(self.as_json())
@@ -117,6 +127,56 @@ impl From<ResultsBody> for Results {
     fn from(body: ResultsBody) -> Self {
         let raw = serde_json::value::to_raw_value(&body);
         Self(raw.expect("a results body has string keys and no failing serializer"))
+    }
+}
+
+/// Some rows of a table: the fields of a table result, and where the rows stand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TablePage {
+    /// Always `table`.
+    pub result_type: String,
+    /// One array per row.
+    pub data: Box<RawValue>,
+    /// One entry per column.
+    pub schema: Vec<Column>,
+    /// Whether rows were lost: nothing more comes, and this is not all.
+    pub truncated: bool,
+    /// Why rows were lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Always true, as in a table result.
+    pub is_json_schema: bool,
+    /// The first row's number, from 0.
+    pub offset: u64,
+    /// Where to go on; null at the end.
+    pub next_offset: Option<u64>,
+    /// How many rows there are; null while they are still being counted.
+    pub total_rows: Option<u64>,
+}
+
+impl TablePage {
+    /// Makes a page of rows that are JSON arrays with commas between them.
+    pub fn new(rows: Vec<u8>, schema: Vec<Column>, offset: u64, next: Option<u64>, total: Option<u64>) -> Self {
+        let text = format!("[{}]", String::from_utf8_lossy(&rows));
+        let data = RawValue::from_string(text).expect("rows are JSON");
+        Self {
+            result_type: "table".to_owned(),
+            data,
+            schema,
+            truncated: false,
+            reason: None,
+            is_json_schema: true,
+            offset,
+            next_offset: next,
+            total_rows: total,
+        }
+    }
+
+    /// Says why rows were lost, where they were.
+    #[must_use]
+    pub fn cut(self, reason: Option<String>) -> Self {
+        Self { truncated: reason.is_some(), reason, ..self }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The driver asks through an [`InterpreterHandle`] and hears [`InterpreterEvent`]s. Nothing here decides what runs
 //! next; nothing here knows contexts' queues.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -48,7 +49,7 @@ impl Printing {
 #[derive(Debug)]
 enum Ask {
     Bind(ContextId),
-    Execute(CommandId, Bytes, Seen),
+    Execute(CommandId, Option<PathBuf>, Bytes, Seen),
     Answer(Ended),
 }
 
@@ -151,9 +152,9 @@ impl InterpreterHandle {
         self.asks.try_send(Ask::Bind(context)).is_ok()
     }
 
-    /// Runs a command. False when its task is gone.
-    pub(crate) fn execute(&self, command: CommandId, source: Bytes, seen: Seen) -> bool {
-        self.asks.try_send(Ask::Execute(command, source, seen)).is_ok()
+    /// Runs a command, which may write all rows of its table to a file. False when its task is gone.
+    pub(crate) fn execute(&self, command: CommandId, result: Option<PathBuf>, source: Bytes, seen: Seen) -> bool {
+        self.asks.try_send(Ask::Execute(command, result, source, seen)).is_ok()
     }
 
     /// Answers the query that the running command asked for. False when its task is gone.
@@ -272,7 +273,7 @@ impl Task {
                 self.context = Some(context);
                 frame::write(&mut self.writer, &ToInterpreter::Bind { context }, None).await
             }
-            Ask::Execute(command, source, seen) => {
+            Ask::Execute(command, result, source, seen) => {
                 // What came since the last command ended is nobody's.
                 if let Some(pipe) = &self.printing.pipe {
                     pipe.drain(|_| {})?;
@@ -280,7 +281,7 @@ impl Task {
                 let context = self.context.filter(|_| seen == Seen::Yes);
                 self.printing.printout().begin(context.map(|context| (context, command)));
                 self.running = Some(command);
-                frame::write(&mut self.writer, &ToInterpreter::Execute { command }, Some(&source)).await
+                frame::write(&mut self.writer, &ToInterpreter::Execute { command, result }, Some(&source)).await
             }
             Ask::Answer(how) => {
                 self.asking = false;

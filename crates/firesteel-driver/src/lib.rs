@@ -11,6 +11,7 @@
 //!   made ahead, one interpreter's connection and what it prints, for the result and while it runs, without secrets.
 //! - `process`, `control`: child processes, and what the two that have one say over their control connection.
 //! - `holder`: the lock that makes a driver the only one of its cluster.
+//! - `results`: the tables that interpreters keep on disk, and their readers.
 //! - `listen`, `link`, `events`, `progress`: the sockets, the connection to the server, what it has not acknowledged, and
 //!   how far Spark jobs are.
 
@@ -30,6 +31,7 @@ pub mod process;
 mod progress;
 pub mod protocol;
 mod redact;
+mod results;
 pub mod runtime;
 mod spares;
 pub mod spec;

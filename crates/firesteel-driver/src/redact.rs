@@ -57,10 +57,35 @@ impl Secrets {
 
     /// Replaces every secret in a whole text.
     pub(crate) fn redact(&self, text: Bytes) -> Bytes {
-        match self.finder() {
-            Some(finder) if finder.automaton.is_match(&text[..]) => finder.replaced(&text).into(),
-            _ => text,
+        match self.redacted(&text) {
+            Cow::Owned(redacted) => redacted.into(),
+            Cow::Borrowed(_) => text,
         }
+    }
+
+    /// Returns a whole text with every secret replaced.
+    pub(crate) fn redacted<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.finder() {
+            Some(finder) if finder.automaton.is_match(text) => Cow::Owned(finder.replaced(text)),
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// Whether none is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.finder().is_none()
+    }
+
+    /// Whether one is in a whole text.
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        self.finder().is_some_and(|finder| finder.automaton.is_match(text))
+    }
+
+    /// Returns by how many bytes a whole text may grow when its secrets are replaced; `None` when there is none in it.
+    pub(crate) fn growth(&self, text: &[u8]) -> Option<usize> {
+        let finder = self.finder()?;
+        let count = finder.automaton.find_iter(text).count();
+        (count > 0).then(|| count.saturating_mul(REDACTED.len()))
     }
 
     fn finder(&self) -> Option<Arc<Finder>> {

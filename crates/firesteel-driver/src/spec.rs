@@ -39,6 +39,8 @@ pub struct DriverSpec {
     pub limits: ResultLimits,
     /// How many bytes of what one command prints are sent while it runs; of what is beyond them, the last.
     pub output_bytes_max: usize,
+    /// Bytes of all results that the cluster keeps on disk.
+    pub results_bytes_max: u64,
     /// How many spare interpreters of each language are kept.
     pub spares: SpareCounts,
     /// How much memory a Python or R process of a context may have for data, in MiB; 0 is no limit.

@@ -23,6 +23,12 @@ pub const TEXT_CHARS_MAX: usize = 50_000;
 pub const OUTPUT_BYTES_MAX: usize = 20_000_000;
 /// Event streams open at a time: one for each context, and as many again.
 pub const EVENT_STREAMS_MAX: usize = 300;
+/// One table result on disk: all its rows, as Arrow.
+pub const RESULT_BYTES_MAX: u64 = 2 << 30;
+/// How long the rest of a query may run behind its first rows.
+pub const RESULT_SECONDS_MAX: u64 = 600;
+/// All table results of one cluster on disk; the oldest make room.
+pub const RESULTS_BYTES_MAX: u64 = 8 << 30;
 /// How long a status call is held while there is nothing new to say.
 pub const HOLD_MAX: Duration = Duration::from_secs(2);
 
@@ -67,6 +73,12 @@ pub struct Limits {
     pub output_bytes_max: usize,
     /// Event streams open at a time.
     pub event_streams_max: usize,
+    /// One table result on disk: all its rows, as Arrow. With 0, nothing is kept beyond what the results object has.
+    pub result_bytes_max: u64,
+    /// How long the rest of a query may run behind its first rows, in seconds; 0 is no limit.
+    pub result_seconds_max: u64,
+    /// All table results of one cluster on disk; the oldest make room.
+    pub results_bytes_max: u64,
     /// How long a status call is held while there is nothing new to say.
     pub hold_max_ms: u64,
 }
@@ -102,6 +114,9 @@ impl Default for Limits {
             text_chars_max: TEXT_CHARS_MAX,
             output_bytes_max: OUTPUT_BYTES_MAX,
             event_streams_max: EVENT_STREAMS_MAX,
+            result_bytes_max: RESULT_BYTES_MAX,
+            result_seconds_max: RESULT_SECONDS_MAX,
+            results_bytes_max: RESULTS_BYTES_MAX,
             hold_max_ms: 2_000,
         }
     }
@@ -115,6 +130,7 @@ impl Limits {
     pub fn check(&self) -> Result<(), BadLimit> {
         const BULK_MAX: u64 = 48 * 1024 * 1024;
         const YEAR: u64 = 366 * 24 * 60 * 60;
+        const DISK_MAX: u64 = 1 << 50;
         let bounds = [
             ("clusters_max", self.clusters_max as u64, 1, 1_000),
             ("contexts_max", self.contexts_max as u64, 1, 10_000),
@@ -133,6 +149,9 @@ impl Limits {
             ("output_bytes_max", self.output_bytes_max as u64, 0, BULK_MAX),
             // Each holds a connection of its own over HTTP/1.1; those have a bound too.
             ("event_streams_max", self.event_streams_max as u64, 0, 10_000),
+            ("result_bytes_max", self.result_bytes_max, 0, DISK_MAX),
+            ("result_seconds_max", self.result_seconds_max, 0, YEAR),
+            ("results_bytes_max", self.results_bytes_max, 0, DISK_MAX),
             ("hold_max_ms", self.hold_max_ms, 0, 4_000),
         ];
         match bounds.into_iter().find(|(_, value, min, max)| value < min || value > max) {

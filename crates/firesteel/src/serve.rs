@@ -74,6 +74,8 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
         hold: config.limits.hold_max(),
         command_bytes_max: config.limits.command_bytes_max,
         event_streams_max: config.limits.event_streams_max,
+        page_rows_max: config.limits.rows_max,
+        page_bytes_max: config.limits.table_bytes_max,
         strict: config.strict,
         ..Settings::default()
     };

@@ -23,6 +23,7 @@ impl Driver {
             return;
         }
         self.contexts.insert(id, Context::new(id));
+        self.results.open(id);
         self.spares.want(language, id);
         self.balance(language);
     }
@@ -44,6 +45,7 @@ impl Driver {
         if let Some(jvm) = &self.children.jvm_control {
             jvm.ask(ToJvm::CloseContext { context: id });
         }
+        self.results.close(id);
         self.balance_all();
     }
 
@@ -118,10 +120,11 @@ impl Driver {
         let Some((command, Source::Code { text, limit, .. })) = context.queue.start_next() else {
             return;
         };
+        let result = self.results.file(id, command);
         let ends_by = limit.map(|limit| (Instant::now() + limit, limit));
         context.run = Some(Run { interpreter, ends_by, stop: None, query: None, tally: Tally::begin() });
         self.report(DriverEvent::Started { context: id, command });
-        if !self.start_on(interpreter, command, text, Seen::Yes) {
+        if !self.start_on(interpreter, command, Some(result), text, Seen::Yes) {
             self.lose(interpreter, "its connection is gone");
         }
     }

@@ -1,5 +1,6 @@
 //! Interpreters: made ahead as spares, bound to a context when one is needed, and lost.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use firesteel_api::{CommandId, ContextId, Language};
@@ -409,14 +410,21 @@ impl Driver {
     }
 
     /// Starts a command on a context's own interpreter. False when the interpreter is not ready for it.
-    pub(super) fn start_on(&mut self, id: InterpreterId, command: CommandId, source: bytes::Bytes, seen: Seen) -> bool {
+    pub(super) fn start_on(
+        &mut self,
+        id: InterpreterId,
+        command: CommandId,
+        result: Option<PathBuf>,
+        source: bytes::Bytes,
+        seen: Seen,
+    ) -> bool {
         let Some(interpreter) = self.interpreters.get_mut(&id) else {
             return false;
         };
         if let Phase::Idle(context) = interpreter.phase {
             interpreter.phase = Phase::Busy(context, command);
         }
-        interpreter.handle.as_ref().is_some_and(|handle| handle.execute(command, source, seen))
+        interpreter.handle.as_ref().is_some_and(|handle| handle.execute(command, result, source, seen))
     }
 
     /// Gives the running command of an interpreter what its query came to. False when the connection is gone.

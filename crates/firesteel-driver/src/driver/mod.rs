@@ -39,7 +39,7 @@ use std::ops::ControlFlow;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use firesteel_api::ContextId;
+use firesteel_api::{CommandId, ContextId};
 use nix::sys::signal::Signal;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,6 +63,7 @@ use crate::protocol::VERSION;
 use crate::protocol::interpreters::{FromJvm, FromNode, FromPythonParent, Hello, InterpreterId};
 use crate::protocol::link::{DriverEvent, HeldContext, ToDriver};
 use crate::redact::Secrets;
+use crate::results::{self, Readers, ResultsFolder};
 use crate::spares::Spares;
 use crate::spec::DriverSpec;
 use crate::stream::Stream;
@@ -72,6 +73,9 @@ const REPORTS_MAX: usize = 1024;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often results on disk are held to their bound.
+const MAKE_ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the server may take to acknowledge the last events of a driver that ends by itself.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -104,11 +108,15 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
     tokio::spawn(listen::greet::<Hello>(interpreters_listener, peers));
 
     let (channels, inboxes) = channels();
+    let secrets = Secrets::default();
     let mut driver = Driver {
         generation,
         mark,
         events: Events::default(),
         progress: Latest::default(),
+        results: ResultsFolder::make(&spec.folder, spec.results_bytes_max)?,
+        readers: Readers::new(secrets.clone()),
+        room_made: Instant::now(),
         channels,
         contexts: HashMap::new(),
         interpreters: HashMap::new(),
@@ -124,7 +132,7 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         links_made: 0,
         alone_since: Instant::now(),
         ending: None,
-        secrets: Secrets::default(),
+        secrets,
         secret_asks: secrets::Waiting::default(),
         spec,
     };
@@ -185,6 +193,10 @@ struct Driver {
     mark: String,
     events: Events,
     progress: Latest,
+    results: ResultsFolder,
+    readers: Readers,
+    /// When room for results was last made.
+    room_made: Instant,
     channels: Channels,
     contexts: HashMap<ContextId, Context>,
     interpreters: HashMap<InterpreterId, Interpreter>,
@@ -307,14 +319,25 @@ impl Driver {
                 self.link = Some(Link::start(self.links_made, stream, welcome, said, reports));
                 return;
             }
+            ToDriver::Read { version: VERSION, cluster, context, command, offset } if cluster == self.spec.cluster => {
+                return self.read(stream, context, command, offset);
+            }
             _ => "a connection begins with `hello`".to_owned(),
         };
         tokio::spawn(link::refuse(stream, reason));
     }
 
+    fn read(&self, stream: UnixStream, context: ContextId, command: CommandId, offset: u64) {
+        if self.contexts.contains_key(&context) {
+            self.readers.serve(stream, self.results.file(context, command), offset);
+        } else {
+            tokio::spawn(results::absent(stream, "its context is gone".to_owned()));
+        }
+    }
+
     fn asked(&mut self, ask: ToDriver, payload: Option<bytes::Bytes>) -> ControlFlow<()> {
         match ask {
-            ToDriver::Hello { .. } => tracing::warn!("the server said hello twice"),
+            ToDriver::Hello { .. } | ToDriver::Read { .. } => tracing::warn!("the server began a connection twice"),
             ToDriver::Open { context, language } => self.open(context, language),
             ToDriver::Execute { context, command, sequence, language, timeout_seconds } => {
                 let limit = self.limit_of(timeout_seconds);
@@ -357,6 +380,10 @@ impl Driver {
         self.press_stops(now);
         self.check_secret_asks(now);
         self.balance_all();
+        if now.duration_since(self.room_made) >= MAKE_ROOM_EVERY {
+            self.room_made = now;
+            self.results.make_room();
+        }
         ControlFlow::Continue(())
     }
 
@@ -384,6 +411,9 @@ impl Driver {
             tokio::time::sleep(SWEEP_EVERY).await;
         }
         self.reap_r().await;
+        if let Err(error) = self.results.remove() {
+            tracing::warn!("the results were not removed: {error}");
+        }
         let _ = std::fs::remove_file(self.spec.link_socket());
         let _ = std::fs::remove_file(self.spec.interpreters_socket());
         let _ = std::fs::remove_file(self.spec.folder.join("mark"));

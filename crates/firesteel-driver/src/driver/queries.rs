@@ -50,7 +50,7 @@ impl Driver {
         if let Some(run) = self.contexts.get_mut(&id).and_then(|context| context.run.as_mut()) {
             run.query = Some(Query::Running { interpreter, command });
         }
-        if !self.start_on(interpreter, command, text, Seen::No) {
+        if !self.start_on(interpreter, command, None, text, Seen::No) {
             self.lose(interpreter, "its connection is gone");
         }
     }

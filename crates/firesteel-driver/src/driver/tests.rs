@@ -4,6 +4,7 @@
 mod executors;
 mod master;
 mod r;
+mod results;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,14 @@ impl Bench {
             properties: None,
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
-            limits: ResultLimits { rows_max: 10, table_bytes_max: 1000, text_chars_max: 1000 },
+            limits: ResultLimits {
+                rows_max: 10,
+                table_bytes_max: 1000,
+                text_chars_max: 1000,
+                result_bytes_max: 1_000_000,
+                result_seconds_max: 60,
+            },
+            results_bytes_max: 4_000_000,
             output_bytes_max: 1_000_000,
             spares: SpareCounts { scala: 1, python: 1, sql: 1, r: 0 },
             orphan_seconds: 600,

@@ -103,6 +103,10 @@ pub struct ResultLimits {
     pub table_bytes_max: usize,
     /// Characters of a text.
     pub text_chars_max: usize,
+    /// Bytes of the file that holds all rows of one table; 0 where none is kept.
+    pub result_bytes_max: u64,
+    /// How long the rest of a query may run behind its first rows, in seconds; 0 is no limit.
+    pub result_seconds_max: u64,
 }
 
 /// The first message of every connection.
@@ -405,6 +409,9 @@ pub enum ToInterpreter {
     Execute {
         /// The command.
         command: CommandId,
+        /// The file for all rows of a table that it shows; none is wanted where this is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<PathBuf>,
     },
     /// What the query came to: a `results` object in the payload, unless it was cancelled.
     SqlResult {

@@ -75,6 +75,19 @@ pub enum ToDriver {
     },
     /// End everything and exit.
     Stop {},
+    /// In place of `hello`, as the only message of a connection of its own: send the rows of a table result.
+    Read {
+        /// Must be [`crate::protocol::VERSION`].
+        version: u32,
+        /// Must be the driver's own.
+        cluster: ClusterId,
+        /// The context.
+        context: ContextId,
+        /// The command.
+        command: CommandId,
+        /// The first row that is wanted, counted from 0.
+        offset: u64,
+    },
 }
 
 /// From the driver to the server.

@@ -14,6 +14,7 @@ use crate::protocol::interpreters::{
     ToInterpreter, ToJvm, ToPythonParent,
 };
 use crate::protocol::link::{DriverEvent, FromDriver, ToDriver};
+use crate::protocol::results::FromResult;
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/frames").join(name)
@@ -79,6 +80,7 @@ samples!(what_the_server_says, "server_to_driver", ToDriver,
     ToDriver::SecretAnswer(_) => "secret_answer",
     ToDriver::LoginAnswer { .. } => "login_answer",
     ToDriver::Stop {} => "stop",
+    ToDriver::Read { .. } => "read",
 );
 
 samples!(what_the_driver_tells_the_server, "driver_to_server", FromDriver,
@@ -100,6 +102,15 @@ samples!(what_the_driver_tells_the_server, "driver_to_server", FromDriver,
     FromDriver::Event { what: DriverEvent::Lost { .. }, .. } => "event_lost",
     FromDriver::Login { .. } => "login",
     FromDriver::Statements { .. } => "statements",
+);
+
+samples!(what_the_driver_tells_a_reader, "driver_to_reader", FromResult,
+    FromResult::Absent { .. } => "absent",
+    FromResult::Opened { .. } => "opened",
+    FromResult::At { .. } => "at",
+    FromResult::Bytes {} => "bytes",
+    FromResult::SoFar { .. } => "so_far",
+    FromResult::Ended(_) => "ended",
 );
 
 samples!(how_peers_say_hello, "hello", Hello,

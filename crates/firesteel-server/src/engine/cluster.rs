@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +86,8 @@ pub(crate) struct Cluster {
     requests: mpsc::Sender<(Request, Reply)>,
     /// False while it is not known whether a driver that was there before this server is still there.
     known: watch::Receiver<bool>,
+    /// Where its driver listens, while there is a link to it.
+    socket: watch::Receiver<Option<PathBuf>>,
 }
 
 /// What is asked of a cluster's task.
@@ -135,6 +138,11 @@ impl Cluster {
 
     pub(crate) fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// Where its driver listens, while it is there.
+    pub(crate) fn socket(&self) -> Option<PathBuf> {
+        self.socket.borrow().clone()
     }
 
     pub(crate) fn state(&self) -> ClusterState {
@@ -206,6 +214,7 @@ pub(crate) fn start(
 ) -> Cluster {
     let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
     let (known, is_known) = watch::channel(!record.state.has_driver());
+    let (socket, listens) = watch::channel(None);
     let (inner, inner_inbox) = mpsc::channel(16);
     let id = record.id.clone();
     let (shown, is_shown) = watch::channel(Arc::new(record.clone()));
@@ -217,6 +226,7 @@ pub(crate) fn start(
         launcher,
         board: board.clone(),
         known,
+        socket,
         link: None,
         connecting: None,
         sent: HashMap::new(),
@@ -232,7 +242,7 @@ pub(crate) fn start(
         end_by: None,
     };
     tasks.spawn(task.run(inbox, inner_inbox, stop).instrument(span));
-    Cluster { id, record: is_shown, board, requests, known: is_known }
+    Cluster { id, record: is_shown, board, requests, known: is_known, socket: listens }
 }
 
 /// What the task itself meets and gets over; nobody waits for it.
@@ -248,6 +258,7 @@ struct Task {
     launcher: Arc<dyn Launcher>,
     board: Arc<Board>,
     known: watch::Sender<bool>,
+    socket: watch::Sender<Option<PathBuf>>,
     link: Option<Link>,
     /// The attempt at one, if one is under way.
     connecting: Option<AbortHandle>,
@@ -456,6 +467,7 @@ impl Task {
             Ok(()) => {
                 tracing::info!("connected to the driver, process {}", link.pid);
                 self.link = Some(link);
+                self.socket.send_replace(self.spec.as_ref().map(DriverSpec::link_socket));
                 self.known.send_replace(true);
                 if self.end_by.is_some() {
                     self.send(ToDriver::Stop {}, None);
@@ -620,6 +632,7 @@ impl Task {
             connecting.abort();
         }
         self.link = None;
+        self.socket.send_replace(None);
         self.starts.clear();
         self.starts_by = None;
     }

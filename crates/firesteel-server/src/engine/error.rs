@@ -1,7 +1,7 @@
 //! Why the engine refused or failed. Knows nothing of HTTP.
 
-use firesteel_api::ContextId;
 use firesteel_api::clusters::ClusterStatus;
+use firesteel_api::{CommandId, ContextId};
 
 /// Why the engine refused or failed. The texts are those of the reference, section 1.5.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,30 @@ pub enum EngineError {
         context: ContextId,
         /// The bound.
         limit: usize,
+    },
+    /// The command may still come to a table.
+    #[error("command {command} is not over; ask again when commands/status says that it is Finished")]
+    NotOver {
+        /// The command.
+        command: CommandId,
+    },
+    /// The command came to something else than a table.
+    #[error("command {command} {what}: it has no table")]
+    NoTable {
+        /// The command.
+        command: CommandId,
+        /// What became of it.
+        what: String,
+    },
+    /// The rows are not kept any more.
+    #[error("command {command}: {reason}. Its first {kept} rows are in commands/status, and here as json or csv")]
+    RowsGone {
+        /// The command.
+        command: CommandId,
+        /// How many rows the store has.
+        kept: usize,
+        /// Why there are no more.
+        reason: String,
     },
     /// The language cannot be had on this cluster.
     #[error("{0}")]

@@ -7,6 +7,7 @@
 //! - `live`, `follow`: what a command prints and how far it is, on the board and for one who follows it.
 //! - `lists`: pages of contexts and commands.
 //! - `link`: the connection to its driver.
+//! - `reading`, `results`: the rows of a table that a driver keeps, and how they are read.
 //! - `launch`: how a driver is started.
 //! - `schedules`: what is done to clusters at fixed times.
 //! - `secrets`: what user code asks about secrets.
@@ -37,6 +38,8 @@ pub mod launch;
 mod link;
 mod lists;
 mod live;
+mod reading;
+mod results;
 mod retention;
 pub mod schedules;
 mod secrets;
@@ -44,8 +47,11 @@ mod secrets;
 mod tests;
 
 pub use error::EngineError;
+pub(crate) use firesteel_driver::protocol::results::{ResultEnd, ResultEnded};
 pub use follow::{Follow, News, OUTPUT_PAGE_BYTES_MAX};
 pub use lists::{PAGE_DEFAULT, PAGE_MAX, Page};
+pub(crate) use reading::{Part, Reading};
+pub(crate) use results::Table;
 
 use crate::engine::board::{Board, Room};
 use crate::engine::cluster::{Cluster, Request};

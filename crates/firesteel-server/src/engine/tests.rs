@@ -37,6 +37,7 @@ use super::launch::Launcher;
 use super::{Engine, EngineError, OnStop};
 
 mod output;
+mod results;
 
 /// How long anything may take before its test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,7 +71,14 @@ impl Launcher for FakeLauncher {
             properties: None,
             conf: BTreeMap::new(),
             runtime_version: "17.3".into(),
-            limits: ResultLimits { rows_max: 1, table_bytes_max: 1, text_chars_max: 1 },
+            limits: ResultLimits {
+                rows_max: 1,
+                table_bytes_max: 1,
+                text_chars_max: 1,
+                result_bytes_max: 1,
+                result_seconds_max: 1,
+            },
+            results_bytes_max: 1,
             output_bytes_max: 1_000_000,
             spares: SpareCounts::default(),
             orphan_seconds: 1,

@@ -74,6 +74,12 @@ impl Failure {
         Self::call(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
     }
 
+    /// Something that failed on this side of the call.
+    pub(crate) fn server(message: String) -> Self {
+        error!("a call failed on the server's side: {message}");
+        Self::call(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message)
+    }
+
     /// Parameters that cannot be read.
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         Self::call(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", message)
@@ -148,15 +154,17 @@ impl From<EngineError> for Failure {
             EngineError::Pinned(_) | EngineError::BadSettings(_) | EngineError::BadSchedule(_) => {
                 (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE")
             }
-            EngineError::UnknownContext(_) | EngineError::UnknownCommand(_) | EngineError::UnknownSchedule(_) => {
-                (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
-            }
+            EngineError::UnknownContext(_)
+            | EngineError::UnknownCommand(_)
+            | EngineError::UnknownSchedule(_)
+            | EngineError::RowsGone { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
             EngineError::TooManyClusters { .. }
             | EngineError::TooManyContexts(_)
             | EngineError::TooManyStreams(_)
             | EngineError::QueueFull { .. }
             | EngineError::QueueTooLarge { .. } => (StatusCode::BAD_REQUEST, "QUOTA_EXCEEDED"),
-            EngineError::ContextLost { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
+            EngineError::NotOver { .. } | EngineError::ContextLost { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
+            EngineError::NoTable { .. } => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
             EngineError::LanguageUnavailable(_) => (StatusCode::BAD_REQUEST, "FEATURE_DISABLED"),
             EngineError::Stopping => (StatusCode::INTERNAL_SERVER_ERROR, "TEMPORARILY_UNAVAILABLE"),
             EngineError::Store(_) => {

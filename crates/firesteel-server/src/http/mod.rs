@@ -90,6 +90,10 @@ pub struct Settings {
     pub command_bytes_max: usize,
     /// Event streams open at a time.
     pub event_streams_max: usize,
+    /// Rows of one page of a table.
+    pub page_rows_max: usize,
+    /// Bytes of the rows of one page.
+    pub page_bytes_max: usize,
     /// Answers every client as the strict one wants it: error results without `summary`, tables as text.
     /// `sbt-databricks` is recognised by its `User-Agent` and needs no setting, except in builds before 2018.
     pub strict: bool,
@@ -108,6 +112,8 @@ impl Default for Settings {
             hold: limits::HOLD_MAX,
             command_bytes_max: limits::COMMAND_BYTES_MAX,
             event_streams_max: limits::EVENT_STREAMS_MAX,
+            page_rows_max: limits::ROWS_MAX,
+            page_bytes_max: limits::TABLE_BYTES_MAX,
             strict: false,
             org_id: 1,
             public_url: None,

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::http::error::Failure;
-use crate::http::v1_2::{clusters, commands, contexts, events, lists, output, schedules};
+use crate::http::v1_2::{clusters, commands, contexts, events, lists, output, results, schedules};
 use crate::http::v2::{clusters as clusters_v2, dbfs, fs, libraries, scim, secrets, workspace};
 use crate::http::{AppState, edge, well_known};
 
@@ -26,6 +26,7 @@ pub fn router(app: AppState) -> Router {
         .route("/api/1.2/commands/execute", post(commands::execute))
         .route("/api/1.2/commands/list", get(lists::commands))
         .route("/api/1.2/commands/output", get(output::output))
+        .route("/api/1.2/commands/result", get(results::result))
         .route("/api/1.2/commands/status", get(commands::status))
         .route("/api/1.2/contexts/create", post(contexts::create))
         .route("/api/1.2/contexts/destroy", post(contexts::destroy))

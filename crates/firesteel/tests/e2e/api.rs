@@ -48,6 +48,23 @@ impl Http {
         self.send(change(&self.client, &self.url))
     }
 
+    /// Makes a call whose answer comes piece by piece; the error when it breaks off.
+    pub(crate) fn pieces(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        mut each: impl FnMut(&[u8]),
+    ) -> reqwest::Result<(u16, HeaderMap)> {
+        RUNTIME.block_on(async {
+            let request = self.client.get(format!("{}{path}", self.url)).query(query);
+            let mut response = request.bearer_auth(&self.token).send().await?;
+            while let Some(piece) = response.chunk().await? {
+                each(&piece);
+            }
+            Ok((response.status().as_u16(), response.headers().clone()))
+        })
+    }
+
     #[track_caller]
     fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         self.try_send(request).unwrap_or_else(|error| panic!("the server gave no answer: {error:?}"))
@@ -111,7 +128,7 @@ pub(crate) struct Context<'a> {
     pub(crate) server: &'a Server,
     pub(crate) id: String,
     /// The server's own cluster, or another of it.
-    cluster: String,
+    pub(crate) cluster: String,
     language: &'static str,
     is_gone: bool,
 }

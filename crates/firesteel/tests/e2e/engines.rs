@@ -10,8 +10,8 @@ use crate::case::Case;
 use crate::grid::Grid;
 use crate::nodes::{self, Cluster, Held, is_worker};
 use crate::poll::until;
-use crate::processes;
 use crate::server::Server;
+use crate::{processes, results};
 
 pub(crate) fn cases() -> Vec<Case> {
     shared![workers_come_and_go_under_a_running_application, an_existing_standalone_cluster_runs_what_is_sent_to_it]
@@ -27,6 +27,7 @@ fn workers_come_and_go_under_a_running_application(server: &Server) {
     cluster.has(1);
     let held = Held::make(&cluster);
     secrets_and_classes_are_each_their_own(&cluster, &held);
+    rows_come_from_executors(&cluster);
 
     let job = held.long_job(20);
     cluster.resize(3);
@@ -79,6 +80,17 @@ fn secrets_and_classes_are_each_their_own(cluster: &Cluster<'_>, held: &Held<'_>
     other.run("case class P(b: String)").text();
     let mapped = other.run("Seq(P(\"1\")).toDS.map(p => p.b + \"!\").collect.toList ++ sc.parallelize(1 to 1).map(n => P(s\"$n\").b).collect");
     assert!(mapped.text().ends_with("List(1!, 1)"), "{mapped:?}");
+}
+
+/// All rows of a table, as in a cluster that runs its tasks itself.
+#[track_caller]
+fn rows_come_from_executors(cluster: &Cluster<'_>) {
+    let [sql] = cluster.contexts(["sql"]);
+    let table = sql.send("select id, repeat('x', 300) as x from range(0, 20000, 1, 3)");
+    assert_eq!(sql.wait(&table).results["truncated"], json!(true));
+    let (rows, last) = results::all_rows(&sql, &table);
+    assert!(rows.iter().enumerate().all(|(at, row)| row[0] == json!(at)));
+    assert_eq!((&last["totalRows"], &last["truncated"]), (&json!(20_000), &json!(false)));
 }
 
 /// A size within bounds: Spark asks for executors when there is work for them.

@@ -58,7 +58,7 @@ fn passes(command: &mut Command, folder: &str, arguments: &[&str]) {
 }
 
 /// The runtime that the first start made.
-fn runtime() -> Value {
+pub(crate) fn runtime() -> Value {
     let folders = std::fs::read_dir(folders::data().join("runtimes")).unwrap().flatten();
     let files = folders.filter_map(|folder| std::fs::read(folder.path().join("runtime.json")).ok());
     let runtimes = files.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());

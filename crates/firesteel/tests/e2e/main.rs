@@ -44,6 +44,7 @@ mod processes;
 mod python;
 mod r;
 mod recovery;
+mod results;
 mod runtimes;
 mod scala;
 mod schedules;
@@ -102,6 +103,7 @@ fn cases() -> Vec<case::Case> {
         python::cases(),
         cells::cases(),
         r::cases(),
+        results::cases(),
         sql::cases(),
         contexts::cases(),
         cancels::cases(),

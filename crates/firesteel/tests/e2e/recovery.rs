@@ -12,6 +12,7 @@ use crate::case::Case;
 use crate::folders;
 use crate::poll::until;
 use crate::processes;
+use crate::results;
 use crate::server::Server;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -54,6 +55,8 @@ fn a_killed_server_comes_back_to_its_contexts_and_commands() {
     busy.text("x = 41", "");
     idle.run("val y = 41").text();
     let done = idle.send("println(\"before\")");
+    let table = idle.send_in("sql", "select id from range(25000)");
+    idle.wait(&table);
     assert_eq!(idle.wait(&done).text(), "before");
     let mut queue = vec![busy.send(&wait_and_add(&file("go"), &file("lines"), "0"))];
     queue.extend((1..20).map(|number| busy.send(&add(&file("lines"), &number.to_string()))));
@@ -82,6 +85,8 @@ fn a_killed_server_comes_back_to_its_contexts_and_commands() {
     }
     assert_eq!(busy.wait(&cancelled).status, "Cancelled");
     assert_eq!(idle.wait(&done).text(), "before");
+    // The driver kept the rows that the results object has no room for.
+    assert_eq!(results::page(&idle, &table, 24_999)["data"], json!([[24_999]]));
     assert_eq!(long.command(&lasting).ok(), json!({"id": lasting, "status": "Running", "results": null}));
     busy.text("x + 1", "42");
     assert!(idle.run("y + 1").text().ends_with(": Int = 42"));

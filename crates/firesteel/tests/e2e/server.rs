@@ -63,13 +63,18 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// What the shared server keeps of one table.
+pub(crate) const RESULT_BYTES_MAX: u64 = 64 << 20;
+
 impl Server {
     /// Starts the server that most cases share: `firesteel up` in a folder that holds a runtime at most. It knows of a standalone cluster that one
     /// of them starts.
     pub(crate) fn shared() -> Result<Self, String> {
         folders::clean(&folders::data())?;
         std::fs::create_dir_all(folders::data()).map_err(|error| error.to_string())?;
-        std::fs::write(folders::data().join("firesteel.toml"), Grid::config()).map_err(|error| error.to_string())?;
+        // A bound that a case can reach, and that a run has disk for.
+        let config = format!("{}\n[limits]\nresult_bytes_max = {RESULT_BYTES_MAX}\n", Grid::config());
+        std::fs::write(folders::data().join("firesteel.toml"), config).map_err(|error| error.to_string())?;
         Self::launch(program().args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folders::data()), &folders::data())
     }
 

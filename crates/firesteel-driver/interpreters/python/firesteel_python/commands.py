@@ -29,6 +29,10 @@ class Commands:
         """Takes over the driver's limits on results."""
         self._display.limits = limits
 
+    def keep(self, result):
+        """Takes over the file for all rows of a table that the next command shows, `None` where none is wanted."""
+        self._display.result = result
+
     def bind(self, context, spark_names, spark):
         """Makes this the interpreter of `context`, with its names defined."""
         self._spark = spark

@@ -18,6 +18,7 @@ class Display:
 
     def __init__(self, shell):
         self.limits = LIMITS
+        self.result = None
         self.spark = None
         self.shown = Shown()
         self._formatters = shell.display_formatter.formatters
@@ -73,7 +74,7 @@ class Display:
             self.figure(figure)
 
     def _show(self, value):
-        table = tables.encode(value, self.spark, self.limits["rows_max"], self.limits["table_bytes_max"])
+        table = tables.encode(value, self.spark, self.limits, self.result)
         if table is not None:
             self.shown.table(table)
         elif figures.is_figure(value):

@@ -60,6 +60,7 @@ class Interpreter:
     def _handle(self, message, payload):
         kind = message["type"]
         if kind == "execute":
+            self._commands.keep(message.get("result"))
             self._execute(message["command"], payload)
         elif kind == "bind":
             self._connection.send(self._bind(message["context"]))

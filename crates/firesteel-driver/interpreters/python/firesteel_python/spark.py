@@ -35,6 +35,7 @@ class Spark:
         jsc = self._entry.jsc()
         conf = SparkConf(_jvm=self._gateway.jvm, _jconf=jsc.getConf())
         self._sc = SparkContext(gateway=self._gateway, jsc=jsc, conf=conf)
+        self._spare_the_scheduler(token)
         self._context = self._group = None
         self._users_group = None
         self._session = None
@@ -75,9 +76,9 @@ class Spark:
         """The values of the context's widgets, which are the JVM's: its languages share them."""
         return self._entry.widgets(self._context)
 
-    def table(self, frame, rows_max, bytes_max):
-        """Runs a DataFrame and returns the `results` object of its first rows as JSON text."""
-        return bytes(self._entry.table(frame._jdf, rows_max, bytes_max))
+    def table(self, frame, result):
+        """Runs a DataFrame and returns the `results` object of its first rows as JSON text. All rows go to the file `result`."""
+        return bytes(self._entry.table(frame._jdf, result))
 
     def files(self, name, *arguments):
         """Calls a function of `dbutils.fs` in the JVM."""
@@ -130,6 +131,7 @@ class Spark:
 
     def _cancel_jobs(self):
         try:
+            self._entry.stopResults(self._context)
             self._sc._jsc.cancelJobGroup(self._group)
             if self._users_group is not None:
                 self._sc._jsc.cancelJobGroup(self._users_group)
@@ -141,6 +143,12 @@ class Spark:
             self._entry.stopStreams(self._context, int(since * 1000))
         except Exception:
             pass  # the gateway is gone, and what ends with it
+
+    def _spare_the_scheduler(self, token):
+        # Spark's own accumulator has its scheduler wait for this process after every task.
+        address = self._sc._accumulatorServer.server_address
+        if isinstance(address, tuple):  # and no Unix socket, which a setting of Spark's asks for
+            self._sc._javaAccumulator = self._entry.accumulator(*address, token)
 
     def _watch_job_groups(self):
         # Jobs in a group of the user's own must stop with the command too.

@@ -6,25 +6,27 @@ import decimal
 import math
 import sys
 
-from . import wire
+from . import results, wire
 
 
-def encode(value, spark, rows_max, bytes_max):
-    """Returns the JSON text of the `results` object for a DataFrame of any kind, or `None` for anything else."""
+def encode(value, spark, limits, result):
+    """Returns the JSON text of the `results` object for a DataFrame of any kind, or `None` for anything else.
+
+    All of its rows go to the file `result`, unless that is `None`.
+    """
     if _is(value, "pyspark.sql.dataframe", "DataFrame"):
-        return spark.table(value, rows_max, bytes_max)
+        return spark.table(value, result)
     if _is(value, "pyspark.pandas", "DataFrame") or _is(value, "pyspark.pandas", "Series"):
         frame = value if hasattr(value, "to_spark") else value.to_frame()
-        return spark.table(frame.to_spark(), rows_max, bytes_max)
+        return spark.table(frame.to_spark(), result)
     if _is(value, "pandas", "Series"):
         value = value.to_frame()
     if _is(value, "pandas", "DataFrame"):
-        columns = [(str(name), _column(value.iloc[:rows_max, at])) for at, name in enumerate(value.columns)]
-        return _encode(columns, len(value), rows_max, bytes_max)
+        columns = [(str(name), _column(value.iloc[:, at])) for at, name in enumerate(value.columns)]
+        return _encode(columns, len(value), limits, result)
     if _is(value, "pyarrow", "Table"):
-        cut = value.slice(0, rows_max)
-        columns = [(name, _from_arrow(cut.column(at))) for at, name in enumerate(cut.column_names)]
-        return _encode(columns, value.num_rows, rows_max, bytes_max)
+        columns = [(name, value.column(at)) for at, name in enumerate(value.column_names)]
+        return _encode(columns, value.num_rows, limits, result)
     return None
 
 
@@ -34,10 +36,13 @@ def _is(value, module, name):
     return isinstance(found, type) and isinstance(value, found)
 
 
-def _encode(columns, height, rows_max, bytes_max):
-    schema = [{"name": name, "type": kind, "metadata": "{}"} for name, (kind, _) in columns]
-    rows, room = [], bytes_max
-    for row in zip(*(cells for _, (_, cells) in columns)):
+def _encode(columns, height, limits, result):
+    """`columns` are `(name, column)`."""
+    columns = [(name, *_head(column, limits["rows_max"])) for name, column in columns]
+    schema = [{"name": name, "type": kind, "metadata": "{}"} for name, kind, _, _ in columns]
+    _keep(columns, schema, limits, result)
+    rows, room = [], limits["table_bytes_max"]
+    for row in zip(*(cells for _, _, cells, _ in columns)):
         encoded = wire.encode([_cell(cell) for cell in row])
         room -= len(encoded)
         if room < 0:
@@ -48,30 +53,45 @@ def _encode(columns, height, rows_max, bytes_max):
     return b'{"data":[' + b",".join(rows) + b"]," + head[1:]
 
 
-def _column(series):
-    """Returns `(type, cells)`: the Spark type as JSON text, the cells as Python values."""
-    pyarrow = sys.modules.get("pyarrow")
-    if pyarrow is None:
-        return _as_text(series)
+def _keep(columns, schema, limits, result):
+    bytes_max = limits.get("result_bytes_max")
+    if result is None or not bytes_max or not columns:
+        return
     try:
-        return _from_arrow(pyarrow.Array.from_pandas(series))
-    except (pyarrow.ArrowException, TypeError, ValueError):
-        return _as_text(series)  # a mixture that has no one type
+        if isinstance(columns[0][3], list):  # there is no pyarrow, so all columns are texts
+            rows = (wire.encode(list(row)) for row in zip(*(column for _, _, _, column in columns)))
+            results.write_rows(result, rows, schema, bytes_max)
+        else:
+            arrays = [(name, results.storable(column)) for name, _, _, column in columns]
+            results.write(result, arrays, schema, bytes_max)
+    except OSError:
+        results.discard(result)  # a table is shown also where its rows cannot be kept
 
 
-def _from_arrow(array):
+def _column(series):
+    """Returns a pandas column as an Arrow array, as a list of texts where it has no one type."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None:
+        try:
+            return pyarrow.Array.from_pandas(series)
+        except (pyarrow.ArrowException, TypeError, ValueError):
+            pass  # a mixture
+    texts = [None if gone else str(cell) for gone, cell in zip(series.isna(), series)]
+    return texts if pyarrow is None else pyarrow.array(texts, pyarrow.string())
+
+
+def _head(column, rows_max):
+    """Returns the Spark type of a column as JSON text, its first cells as Python values, and the column."""
+    cells = column[:rows_max]
+    if isinstance(column, list):
+        return '"string"', cells, column
     from pyspark.sql.pandas.types import from_arrow_type
 
     try:
-        kind = from_arrow_type(array.type).json()
+        kind = from_arrow_type(column.type).json()
     except Exception:  # a type Spark does not have; the class of the error differs between versions
-        return '"string"', [None if cell is None else str(cell) for cell in array.to_pylist()]
-    return kind, array.to_pylist()
-
-
-def _as_text(series):
-    missing = series.isna()
-    return '"string"', [None if gone else str(cell) for gone, cell in zip(missing, series)]
+        return '"string"', [None if cell is None else str(cell) for cell in cells.to_pylist()], column
+    return kind, cells.to_pylist(), column
 
 
 def _cell(value):
@@ -101,6 +121,6 @@ def _not_finite(value):
 
 
 def _instant(value):
-    utc = datetime.timezone.utc
-    value = value.replace(tzinfo=utc) if value.tzinfo is None else value.astimezone(utc)
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if value.tzinfo is None:  # a time of no zone stays one
+        return value.isoformat(timespec="milliseconds")
+    return value.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -21,8 +21,13 @@ final class EntryPoint(root: SparkSession) {
 
   def widgets(context: String): java.util.Map[String, String] = values
 
-  def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] =
-    data.limit(rowsMax).toJSON.collect().mkString("""{"resultType":"table","rows":[""", ",", "]}").getBytes("UTF-8")
+  def stopResults(context: String): Unit = ()
+
+  def accumulator(host: String, port: Int, token: String): AnyRef =
+    org.apache.spark.api.firesteel.Accumulators.register(root.sparkContext, host, port, token)
+
+  def table(data: Dataset[_], result: String): Array[Byte] =
+    data.limit(10000).toJSON.collect().mkString("""{"resultType":"table","rows":[""", ",", "]}").getBytes("UTF-8")
 }
 
 object StandIn {

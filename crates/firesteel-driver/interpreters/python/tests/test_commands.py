@@ -247,7 +247,7 @@ class Commands(unittest.TestCase):
         results = done.results
         self.assertEqual(set(results), {"resultType", "data", "schema", "truncated", "isJsonSchema"})
         self.assertEqual(results["data"], [
-            [1, 0.5, "a", True, "2026-08-09T18:13:17.000Z", "2026-08-09", "2702.09", "YWI=", [1, 2], {"k": 1}],
+            [1, 0.5, "a", True, "2026-08-09T18:13:17.000", "2026-08-09", "2702.09", "YWI=", [1, 2], {"k": 1}],
             [2, None, None, False] + [None] * 6,
         ])
         types = {column["name"]: column["type"] for column in results["schema"]}

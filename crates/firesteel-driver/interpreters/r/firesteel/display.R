@@ -3,10 +3,15 @@
 shown <- new.env(parent = emptyenv())
 shown$kind <- "text"
 shown$content <- ""
-shown$limits <- list(rows_max = 10000, table_bytes_max = 2000000)
+shown$limits <- list(rows_max = 10000, table_bytes_max = 2000000, result_bytes_max = 2147483648)
+# The file for all rows of a table, or NULL where none is wanted.
+shown$result <- NULL
 
 # Takes over the driver's limits on results.
 limit_display <- function(limits) shown$limits <- limits
+
+# Takes over the file for all rows of a table that the next command shows.
+keep_rows_in <- function(path) shown$result <- path
 
 begin_display <- function() show_as("text", "")
 
@@ -19,7 +24,7 @@ show_as <- function(kind, content) {
 display <- function(x, ...) {
   if (is.data.frame(x) || is.matrix(x)) {
     frame <- if (is.data.frame(x)) x else as.data.frame(x, stringsAsFactors = FALSE)
-    show_as("table", table_json(frame, shown$limits$rows_max, shown$limits$table_bytes_max))
+    show_as("table", table_json(frame, shown$limits, shown$result))
   } else {
     show_value(x)
   }

@@ -116,6 +116,7 @@ answer <- function(launch) {
 
 execute <- function(driver, message) {
   open_queries(driver)
+  keep_rows_in(message$result)
   outcome <- run_command(message$payload)
   close_queries()
   if (is_forked_copy(driver)) {

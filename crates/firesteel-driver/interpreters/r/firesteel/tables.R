@@ -1,20 +1,31 @@
 # Data frames as table results: the `results` object with Spark's type names, first rows first.
 
-# The JSON text of a data frame's first rows that fit into both limits.
-table_json <- function(frame, rows_max, bytes_max) {
-  height <- nrow(frame)
-  columns <- lapply(flat_columns(frame), function(column) encoded_column(column[seq_len(min(height, rows_max))]))
-  rows <- do.call(paste, c(unname(lapply(columns, `[[`, "cells")), sep = ","))
-  rows <- paste0("[", rows, "]")[seq_len(if (length(columns) > 0L) min(height, rows_max) else 0L)]
-  fits <- cumsum(nchar(rows, "bytes") + 1) <= bytes_max
-  schema <- mapply(column_json, names(columns), vapply(columns, `[[`, "", "type"))
+# The JSON text of a data frame's first rows that fit into both limits. All rows go to the file `result`, unless it is NULL.
+table_json <- function(frame, limits, result = NULL) {
+  columns <- flat_columns(frame)
+  height <- if (length(columns) > 0L) nrow(frame) else 0L
+  shown <- seq_len(min(height, limits$rows_max))
+  encoded <- lapply(columns, function(column) encoded_column(column[shown]))
+  rows <- json_rows(encoded, length(shown))
+  fits <- cumsum(nchar(rows, "bytes") + 1) <= limits$table_bytes_max
+  schema <- mapply(column_json, names(columns), vapply(encoded, `[[`, "", "type"))
+  schema <- json_raw(paste0("[", paste0(schema, collapse = ","), "]"))
+  if (!is.null(result) && limits$result_bytes_max > 0 && height > 0L) {
+    write_result(result, columns, height, schema, limits$result_bytes_max)
+  }
   json_object(list(
     data = json_raw(paste0("[", paste0(rows[fits], collapse = ","), "]")),
     isJsonSchema = TRUE,
     resultType = "table",
-    schema = json_raw(paste0("[", paste0(schema, collapse = ","), "]")),
-    truncated = length(columns) > 0L && sum(fits) < height
+    schema = schema,
+    truncated = sum(fits) < height
   ))
+}
+
+# Rows as JSON arrays.
+json_rows <- function(encoded, count) {
+  rows <- do.call(paste, c(unname(lapply(encoded, `[[`, "cells")), sep = ","))
+  paste0("[", rows, "]")[seq_len(count)]
 }
 
 column_json <- function(name, type) {

@@ -17,7 +17,7 @@ import time
 import unittest
 
 MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "firesteel", "main.R")
-LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000}
+LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000, "result_bytes_max": 1 << 30}
 RSCRIPT = shutil.which("Rscript")
 SECONDS_MAX = 30
 POLL_SECONDS = 0.005
@@ -37,6 +37,7 @@ class Interpreter:
         self.printed = bytearray()
         self.answered = bytearray()
         self.commands = 0
+        self.result = None  # where all rows of a table go
         self.queries = []
         self.query_answers = []
         paths = {name: os.path.join(self.folder.name, name) for name in ("requests", "answers", "output")}
@@ -93,7 +94,8 @@ class Interpreter:
         self.commands += 1
         self.printed.clear()
         payload = source if isinstance(source, bytes) else source.encode()
-        self.send_message({"type": "execute", "command": f"command-{self.commands}"}, payload)
+        fields = {} if self.result is None else {"result": self.result}
+        self.send_message({"type": "execute", "command": f"command-{self.commands}", **fields}, payload)
 
     def answer(self):
         """Reads what is printed and answers queries while waiting for `done`."""

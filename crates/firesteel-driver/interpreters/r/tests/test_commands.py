@@ -1,12 +1,30 @@
 """What commands come to: echoes, prints, warnings, errors, tables, pictures."""
 
 import base64
+import json
 import os
 import struct
 import textwrap
 import unittest
 
 from .fake_driver import Interpreter, needs_r
+
+
+def read_result(path):
+    """The messages of a result file, and how it ended."""
+    with open(path, "rb") as data, open(path + ".index", "rb") as index:
+        data, words = data.read(), index.read()
+    messages, begin, at = [], 0, 0
+    while True:
+        end, rows = struct.unpack_from(">QQ", words, at)
+        at += 16
+        if end == 2**64 - 1:
+            assert begin == len(data) and at + (rows & 0xFFFFFFFF) == len(words)
+            return messages, (rows >> 32, words[at:].decode())
+        text = data[begin:end].decode()
+        messages.append(json.loads(text if begin == 0 else f"[{text}]"))
+        assert rows == sum(len(block) for block in messages[1:])
+        begin = end
 
 
 @needs_r
@@ -240,6 +258,24 @@ class Tables(Case):
         self.assertEqual((len(whole["data"]), whole["truncated"]), (5, False))
         cut = r.run("display(data.frame(a = rep('123456789', 5)))").results
         self.assertEqual((len(cut["data"]), cut["truncated"]), (2, True))
+        r.close()
+
+    def test_all_rows_go_to_the_file_in_blocks(self):
+        r = Interpreter(limits={"rows_max": 5, "table_bytes_max": 4000, "text_chars_max": 100, "result_bytes_max": 200_000})
+        r.result = os.path.join(r.folder.name, "result")
+        frame = "data.frame(n = 1:COUNT, day = as.Date(c('1899-12-31', NA)), t = as.POSIXct(c(NA, -0.75), origin = '1970-01-01', tz = 'UTC'))"
+        self.assertTrue(r.run(f"display({frame.replace('COUNT', '300')})").results["truncated"])
+        messages, end = read_result(r.result)
+        self.assertEqual([column["name"] for column in messages[0]], ["n", "day", "t"])
+        rows = [row for block in messages[1:] for row in block]
+        self.assertEqual((len(rows), rows[0], rows[299], end), (300, [1, -25568, None], [300, None, -750000], (0, "")))
+        self.assertGreater(len(messages), 2)
+        self.assertEqual(os.stat(r.result).st_mode & 0o777, 0o600)
+        r.run(f"display({frame.replace('COUNT', '100000')})")
+        messages, (how, reason) = read_result(r.result)
+        self.assertEqual(how, 1)
+        self.assertIn("200000 bytes (limits.result_bytes_max)", reason)
+        self.assertGreater(sum(len(block) for block in messages[1:]), 2000)
         r.close()
 
     def test_empty_and_odd_frames(self):

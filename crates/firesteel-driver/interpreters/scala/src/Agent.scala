@@ -125,7 +125,15 @@ final class Engines(launch: Launch, streams: (String, Int) => Unit) {
     ExecutorWatch.watchMaster(context)
     started = new Sessions(SparkSession.builder().getOrCreate(), streams)
     jars.foreach(jar => context.addJar(jar.getPath))
+    serveOwnJar(context)
     Output.install()
+  }
+
+  /** Executors of their own need what runs inside them: `dbfs:/`, and the tasks that bring a table here. Where `spark-submit` started this
+    * JVM, they know of it already. */
+  private def serveOwnJar(context: SparkContext): Unit = {
+    val own = new File(classOf[Engines].getProtectionDomain.getCodeSource.getLocation.toURI)
+    if (!context.isLocal && !context.listJars().exists(_.endsWith("/" + own.getName))) context.addJar(own.getPath)
   }
 
   def scalaInterpreter(limits: Limits): ScalaInterpreter = {
@@ -141,10 +149,11 @@ final class Control(launch: Launch) {
   private val engines = new Engines(launch, (context, active) => connection.send("type" -> "streams", "context" -> context, "active" -> active))
   private val logins = new Logins(message => connection.post(message, null))
   private val cancels = new Cancels(() => engines.spark)
+  WholeResults.lateJobs = Some(cancels.lateJobs)
   private val interpreters = new ConcurrentHashMap[String, Interpreter]
   private val secretAsks = new SecretAsks(fields => connection.send(fields: _*))
   SecretUtils.asks = secretAsks
-  private lazy val gateways = new Gateways(engines.sessions)
+  private lazy val gateways = new Gateways(engines.sessions, limits)
 
   /** Makes Scala interpreters one after the other: making one keeps a core busy, and the others are for user code. */
   private val maker: ExecutorService = Executors.newSingleThreadExecutor { (task: Runnable) =>

@@ -23,20 +23,21 @@ final class Cancels(spark: () => SparkContext) {
       lateJobs.refuse(turn.command)
       turn.programs = Programs.since(turn.begunMs)
       LoopChecks.arm()
-      repeat(turn, Sessions.group(context), Cancels.FirstDelayMs)
+      repeat(turn, context, Cancels.FirstDelayMs)
     }
   }
 
   /** Stops the Spark jobs of a context whose code runs in another process. */
   def cancelJobs(context: String): Unit = {
+    WholeResults.cancel(context)
     val running = spark()
     if (running != null && !running.isStopped) running.cancelJobGroup(Sessions.group(context))
   }
 
-  private def repeat(turn: Turn, group: String, delayMs: Long): Unit = {
-    turn.cancel(spark(), group)
+  private def repeat(turn: Turn, context: String, delayMs: Long): Unit = {
+    turn.cancel(spark(), context)
     if (turn.isOver) later(Cancels.LingerMs)(LoopChecks.disarm())
-    else later(delayMs)(repeat(turn, group, math.min(delayMs * 2, Cancels.LastDelayMs)))
+    else later(delayMs)(repeat(turn, context, math.min(delayMs * 2, Cancels.LastDelayMs)))
   }
 
   private def later(delayMs: Long)(task: => Unit): Unit =

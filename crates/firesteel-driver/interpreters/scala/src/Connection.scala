@@ -13,21 +13,24 @@ import java.nio.file.Path
 
 import scala.collection.mutable
 
-final case class Limits(rowsMax: Int, tableBytesMax: Int, textCharsMax: Int)
+/** @param resultBytesMax what is kept of one table beyond its first rows, as a file; 0 keeps nothing
+  * @param resultSecondsMax how long the rest of a query may run behind its first rows; 0 is no limit */
+final case class Limits(rowsMax: Int, tableBytesMax: Int, textCharsMax: Int, resultBytesMax: Long, resultSecondsMax: Long)
 
 object Limits {
-  val Default: Limits = Limits(10000, 2000000, 50000)
+  val Default: Limits = Limits(10000, 2000000, 50000, 2L << 30, 600)
 
   def from(welcome: Message): Limits = welcome.fields.get("limits") match {
     case Some(limits: Map[_, _]) =>
-      def number(name: String, fallback: Int) = limits.asInstanceOf[Map[String, Any]].get(name) match {
-        case Some(value: Long) => math.min(value, Int.MaxValue - 1).toInt
-        case _ => fallback
-      }
+      def number(name: String, fallback: Long): Long =
+        limits.asInstanceOf[Map[String, Any]].get(name).collect { case value: Long => value }.getOrElse(fallback)
+      def small(name: String, fallback: Int): Int = math.min(number(name, fallback), Int.MaxValue - 1).toInt
       Limits(
-        number("rows_max", Default.rowsMax),
-        number("table_bytes_max", Default.tableBytesMax),
-        number("text_chars_max", Default.textCharsMax))
+        small("rows_max", Default.rowsMax),
+        small("table_bytes_max", Default.tableBytesMax),
+        small("text_chars_max", Default.textCharsMax),
+        number("result_bytes_max", Default.resultBytesMax),
+        number("result_seconds_max", Default.resultSecondsMax))
     case _ => Default
   }
 }

@@ -6,6 +6,7 @@ import java.io.{EOFException, IOException}
 import java.nio.ByteBuffer
 import java.nio.channels.SocketChannel
 import java.nio.charset.StandardCharsets.UTF_8
+import java.nio.file.{Path, Paths}
 
 final case class Message(fields: Map[String, Any], payload: Array[Byte]) {
   def kind: String = text("type")
@@ -20,6 +21,11 @@ final case class Message(fields: Map[String, Any], payload: Array[Byte]) {
   def textOrNull(name: String): String = fields.getOrElse(name, null) match {
     case null => null
     case found => found.toString
+  }
+
+  def pathOrNull(name: String): Path = textOrNull(name) match {
+    case null => null
+    case found => Paths.get(found)
   }
 
   def source: String = if (payload == null) "" else new String(payload, UTF_8)

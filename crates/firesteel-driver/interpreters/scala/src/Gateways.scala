@@ -3,19 +3,21 @@
 package firesteel
 
 import java.net.InetAddress
+import java.nio.file.Paths
 import java.security.SecureRandom
 import java.util.{Map => JMap}
 import java.util.concurrent.ConcurrentHashMap
 
+import org.apache.spark.api.firesteel.Accumulators
 import org.apache.spark.api.java.JavaSparkContext
 import org.apache.spark.sql.{Dataset, SparkSession}
 import py4j.ClientServer
 
 final case class Gateway(port: Int, token: String)
 
-final class Gateways(sessions: Sessions) {
+final class Gateways(sessions: Sessions, limits: Limits) {
   private val servers = new ConcurrentHashMap[String, ClientServer]
-  private val entryPoint = new EntryPoint(sessions)
+  private val entryPoint = new EntryPoint(sessions, limits)
 
   def open(interpreter: String): Gateway = {
     val token = Gateways.newToken()
@@ -44,15 +46,22 @@ object Gateways {
 }
 
 /** What Python finds as `gateway.entry_point`. */
-final class EntryPoint(sessions: Sessions) {
+final class EntryPoint(sessions: Sessions, limits: Limits) {
   private val context = JavaSparkContext.fromSparkContext(sessions.spark)
 
   def jsc(): JavaSparkContext = context
 
   def session(context: String): SparkSession = sessions.of(context)
 
+  /** Where Spark tells a Python interpreter of its accumulators. */
+  def accumulator(host: String, port: Int, token: String): AnyRef = Accumulators.register(sessions.spark, host, port, token)
+
+  /** A command is cancelled: the table that it waits for. */
+  def stopResults(context: String): Unit = WholeResults.cancel(context)
+
   /** A command was cancelled: what it has started ends with it. */
   def stopStreams(context: String, sinceMs: Long): Unit = sessions.stopStreams(context, sinceMs)
+
   /** `dbutils.fs`. */
   val files = new FileUtils(() => sessions.spark.hadoopConfiguration)
 
@@ -62,6 +71,7 @@ final class EntryPoint(sessions: Sessions) {
   /** The values of a context's widgets, which its languages share. */
   def widgets(context: String): JMap[String, String] = sessions.widgets(context)
 
-  /** A DataFrame as the `results` object of a table, UTF-8. */
-  def table(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] = Table.encode(data, rowsMax, bytesMax)
+  /** A DataFrame as the `results` object of a table, UTF-8; all of it into the file `result`, unless that is null. */
+  def table(data: Dataset[_], result: String): Array[Byte] =
+    Table.encode(data, limits, if (result == null) null else Paths.get(result))
 }

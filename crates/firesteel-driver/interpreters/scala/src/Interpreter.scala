@@ -117,7 +117,7 @@ final class Interpreter(
 
   private def handle(order: Message): Unit = order.kind match {
     case "bind" => bind(order.text("context"))
-    case _ => execute(new Turn(order.text("command"), order.source, Thread.currentThread))
+    case _ => execute(new Turn(order.text("command"), order.source, order.pathOrNull("result"), Thread.currentThread))
   }
 
   private def bind(name: String): Unit =

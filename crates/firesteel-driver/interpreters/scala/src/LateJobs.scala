@@ -6,10 +6,10 @@ import org.apache.spark.SparkContext
 import org.apache.spark.scheduler.{SparkListener, SparkListenerJobStart}
 
 object LateJobs {
-  /** Names the command in the properties of its jobs; threads hand it on. */
+  /** Names the command in the properties of its jobs, or the run whose rows go to a file; threads hand it on. */
   val Property = "firesteel.command"
 
-  /** How many cancelled commands are kept in mind; the oldest make room. */
+  /** How many of them are kept in mind when they are cancelled; the oldest make room. */
   private val KeptMax = 1000
 }
 
@@ -18,8 +18,8 @@ final class LateJobs(spark: () => SparkContext) extends SparkListener {
     override def removeEldestEntry(eldest: java.util.Map.Entry[String, Unit]): Boolean = size > LateJobs.KeptMax
   }
 
-  /** From now on every job of this command is cancelled as it begins. */
-  def refuse(command: String): Unit = synchronized(cancelled.put(command, ()))
+  /** From now on every job of this command, or of this run, is cancelled as it begins. */
+  def refuse(name: String): Unit = synchronized(cancelled.put(name, ()))
 
   override def onJobStart(start: SparkListenerJobStart): Unit = {
     val command = if (start.properties == null) null else start.properties.getProperty(LateJobs.Property)

@@ -4,6 +4,7 @@
 // interpreter is made, and looks its notebook up by number at first use.
 package firesteel
 
+import java.nio.file.Path
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicLong
 
@@ -34,6 +35,9 @@ final class Notebook private (val number: Long, sessions: () => Sessions, limits
   def displayHTML(html: String): Unit = shown.html(html)
 
   private[firesteel] def bind(to: String): Unit = context = to
+
+  /** A command begins: all rows of a table that it shows go to the file `result`, unless that is null. */
+  private[firesteel] def begin(result: Path): Unit = shown.begin(result)
 
   /** What was displayed since the last call, or null. */
   private[firesteel] def takeShown(): Outcome = shown.take()

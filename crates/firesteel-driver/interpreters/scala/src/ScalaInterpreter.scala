@@ -34,7 +34,7 @@ final class ScalaInterpreter private (repl: Repl, notebook: Notebook) extends En
     val name = s"command-$commands"
     repl.compile(turn.source, name) match {
       case Compiled.Ready(messages, run, keep) =>
-        notebook.takeShown()
+        notebook.begin(turn.result)
         val echo = turn.interruptible(run())
         keep()
         answer(messages, echo)

@@ -45,6 +45,7 @@ final class Sessions(val root: SparkSession, streams: (String, Int) => Unit) {
     * the SparkContext they all share. */
   def close(context: String): Unit = {
     widgetValues.remove(context)
+    WholeResults.close(context)
     val session = sessions.remove(context)
     if (session != null) {
       queries.stop(session, 0)

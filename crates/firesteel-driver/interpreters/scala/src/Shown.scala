@@ -3,6 +3,7 @@ package firesteel
 
 import java.awt.image.{BufferedImage, RenderedImage}
 import java.io.ByteArrayOutputStream
+import java.nio.file.Path
 import javax.imageio.ImageIO
 
 import scala.runtime.ScalaRunTime
@@ -11,10 +12,17 @@ import org.apache.spark.sql.Dataset
 
 final class Shown(limits: () => Limits) {
   private var last: Outcome = _
+  private var result: Path = _
+
+  /** Forgets what the command before showed. All rows of a table go to the file `result`, unless that is null. */
+  def begin(result: Path): Unit = {
+    last = null
+    this.result = result
+  }
 
   /** A table is fetched at once, so that what it shows is what was so. */
   def show(value: Any): Unit = value match {
-    case data: Dataset[_] => last = Outcome.Table(Table.encode(data, limits().rowsMax, limits().tableBytesMax))
+    case data: Dataset[_] => last = Outcome.Table(Table.encode(data, limits(), result))
     case image: RenderedImage => picture(Shown.png(image))
     case other => Console.println(ScalaRunTime.stringOf(other, Shown.ElementsMax).take(limits().textCharsMax))
   }

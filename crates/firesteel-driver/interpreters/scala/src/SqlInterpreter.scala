@@ -26,7 +26,7 @@ final class SqlInterpreter(sessions: Sessions, limits: Limits) extends Engine {
         current = statement
         last = session.sql(statement.text)
       }
-      Outcome.Table(if (last == null) Table.empty else Table.encode(last, limits.rowsMax, limits.tableBytesMax))
+      Outcome.Table(if (last == null) Table.empty else Table.encode(last, limits, turn.result))
     }
 
   def failure(thrown: Throwable): Outcome = Failures.sql(thrown, current)

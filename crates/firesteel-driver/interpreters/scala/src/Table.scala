@@ -1,8 +1,9 @@
-// DataFrames as the `results` object of a table. Values are written from Spark's internal rows: no conversion to `Row`, no JVM time
-// zone in between, and the driver process passes the bytes on unread.
+// DataFrames as the `results` object of a table, and where the rest goes. Values are written from Spark's internal rows: no conversion to
+// `Row`, no JVM time zone in between, and the driver process passes the bytes on unread.
 package firesteel
 
 import java.io.ByteArrayOutputStream
+import java.nio.file.Path
 import java.time.{Instant, LocalDate, LocalDateTime, ZoneOffset}
 import java.time.format.DateTimeFormatter
 import java.util.Base64
@@ -12,7 +13,9 @@ import com.fasterxml.jackson.core.JsonGenerator
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{BoundReference, Cast, GenericInternalRow, SpecializedGetters}
-import org.apache.spark.sql.execution.{QueryExecution, SQLExecution}
+import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec
+import org.apache.spark.sql.execution.{
+  CollectLimitExec, CommandResultExec, LocalTableScanExec, QueryExecution, SQLExecution, SparkPlan, TakeOrderedAndProjectExec}
 import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
@@ -23,25 +26,61 @@ object Table {
   /** A successful statement that has no columns. */
   def empty: Array[Byte] = results(new StructType(), Array.empty, cut = false, Int.MaxValue)
 
-  /** Runs the plan, for one row more than asked at most, and writes what fits into both limits. */
-  def encode(data: Dataset[_], rowsMax: Int, bytesMax: Int): Array[Byte] = {
+  /** Runs the plan and writes the first rows, as many as fit into the limits. All rows go to the file `result`, out of the same run; where
+    * none is wanted (`null`), no more is run than what is shown needs. */
+  def encode(data: Dataset[_], limits: Limits, result: Path): Array[Byte] = {
     val schema = data.schema
     if (schema.isEmpty) empty
     else {
-      val rows = collect(data.limit(rowsMax + 1))
-      results(schema, rows.take(rowsMax), rows.length > rowsMax, bytesMax)
+      val file = if (result == null || limits.resultBytesMax == 0) null else ResultFile.make(result, limits.resultBytesMax)
+      val head = if (file == null) limited(data, limits.rowsMax) else whole(data, limits, file)
+      results(schema, head.rows, head.cut, limits.tableBytesMax)
     }
   }
 
-  private def collect(data: Dataset[_]): Array[InternalRow] = {
-    val query = queryExecution.invoke(data).asInstanceOf[QueryExecution]
-    SQLExecution.withNewExecutionId(query, Some("collect"))(query.executedPlan.executeCollect())
+  private def limited(data: Dataset[_], rowsMax: Int): Head = Head.of(collect(queryOf(data.limit(rowsMax + 1))), rowsMax)
+
+  /** Few rows are fetched at once; where there may be more, the run goes on behind the head. */
+  private def whole(data: Dataset[_], limits: Limits, file: ResultFile): Head = {
+    val query = queryOf(data)
+    val result = new WholeResult(query, data.schema, file, limits)
+    if (isSmall(query, limits.rowsMax)) {
+      val rows = try collect(query) catch { case failed: Throwable => file.discard(); throw failed }
+      result.keep(rows)
+      Head.of(rows, limits.rowsMax)
+    } else result.begin()
   }
+
+  /** Whether all rows are in this process already, or are few of a limit: Spark finds those without running every partition. */
+  private def isSmall(query: QueryExecution, rowsMax: Int): Boolean = root(query.executedPlan) match {
+    case _: LocalTableScanExec | _: CommandResultExec => true
+    case _: CollectLimitExec | _: TakeOrderedAndProjectExec => query.optimizedPlan.maxRows.exists(_ <= rowsMax)
+    case _ => false
+  }
+
+  private def root(plan: SparkPlan): SparkPlan = plan match {
+    case adaptive: AdaptiveSparkPlanExec => adaptive.inputPlan
+    case other => other
+  }
+
+  private def collect(query: QueryExecution): Array[InternalRow] =
+    SQLExecution.withNewExecutionId(query, Some("collect"))(query.executedPlan.executeCollect())
+
+  private def queryOf(data: Dataset[_]): QueryExecution = queryExecution.invoke(data).asInstanceOf[QueryExecution]
 
   /** Found by name: the class that has it moved between Spark 3 and 4. */
   private lazy val queryExecution = {
     val owner = if (org.apache.spark.SPARK_VERSION.startsWith("3.")) "org.apache.spark.sql.Dataset" else "org.apache.spark.sql.classic.Dataset"
     Class.forName(owner).getMethod("queryExecution")
+  }
+
+  /** The columns as the `results` object has them, as a JSON array. */
+  def schemaJson(schema: StructType): String = {
+    val out = new ByteArrayOutputStream
+    val json = Json.generator(out)
+    writeColumns(json, schema)
+    json.close()
+    out.toString("UTF-8")
   }
 
   private def results(schema: StructType, rows: Array[InternalRow], cut: Boolean, bytesMax: Int): Array[Byte] = {
@@ -91,7 +130,12 @@ object Table {
   }
 
   private def writeSchema(json: JsonGenerator, schema: StructType): Unit = {
-    json.writeArrayFieldStart("schema")
+    json.writeFieldName("schema")
+    writeColumns(json, schema)
+  }
+
+  private def writeColumns(json: JsonGenerator, schema: StructType): Unit = {
+    json.writeStartArray()
     schema.fields.foreach { field =>
       json.writeStartObject()
       json.writeStringField("name", field.name)

@@ -16,10 +16,10 @@ object Train {
       scala -> "case class Point(x: Int, y: Int)\ndisplay(Seq(Point(1, 2), Point(3, 4)).toDF.groupBy(\"x\").count())",
       sql -> "select 1 as a, 'b' as b, current_timestamp() as c",
       sql -> "select id % 3 as k, count(*) as n from range(1000) group by 1 order by 1").foreach { case (engine, code) =>
-      val outcome = engine.run(new Turn("", code, Thread.currentThread))
+      val outcome = engine.run(new Turn("", code, null, Thread.currentThread))
       Log.info(s"$code\n    ${outcome.name} ${new String(outcome.payload, "UTF-8")}")
     }
-    val gateways = new Gateways(engines.sessions)
+    val gateways = new Gateways(engines.sessions, limits)
     gateways.open("1")
     gateways.close("1")
     engines.spark.stop()

@@ -4,11 +4,14 @@
 // only while it is `open`, both under its own lock, and on closing it takes back an interrupt that arrived too late.
 package firesteel
 
+import java.nio.file.Path
+
 import scala.util.control.ControlThrowable
 
 import org.apache.spark.SparkContext
 
-final class Turn(val command: String, val source: String, thread: Thread) {
+/** @param result the file for all rows of a table, or null where none is wanted */
+final class Turn(val command: String, val source: String, val result: Path, thread: Thread) {
   private var open = false
   private var over = false
   @volatile private var asked = false
@@ -50,11 +53,12 @@ final class Turn(val command: String, val source: String, thread: Thread) {
     first
   }
 
-  /** Asks once more. Under the lock, so that the job group is never cancelled on behalf of a turn that is over. */
-  def cancel(context: SparkContext, group: String): Unit = synchronized {
+  /** Asks once more. Under the lock, so that nothing of the context is cancelled on behalf of a turn that is over. */
+  def cancel(spark: SparkContext, context: String): Unit = synchronized {
     if (!over) {
       asked = true
-      if (context != null && !context.isStopped) context.cancelJobGroup(group)
+      if (spark != null && !spark.isStopped) spark.cancelJobGroup(Sessions.group(context))
+      WholeResults.cancel(context)
       if (open) thread.interrupt()
     }
   }

@@ -16,7 +16,8 @@ import threading
 import time
 
 VERSION = 2
-LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000}
+LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000, "result_bytes_max": 2 << 30,
+          "result_seconds_max": 600}
 
 # What the JVM tells of itself, whenever there is something to tell.
 NEWS = {"progress", "streams", "executor_added", "executor_removed"}
@@ -117,11 +118,11 @@ class Interpreter:
         assert message["type"] == "bound", message
         return self
 
-    def start(self, source):
+    def start(self, source, **more):
         self.commands += 1
         self.began = time.monotonic()
         command = f"{self.id}-{self.commands}"
-        self.peer.send(type="execute", command=command, payload=source.encode())
+        self.peer.send(type="execute", command=command, payload=source.encode(), **more)
         return command
 
     def finish(self):
@@ -136,8 +137,8 @@ class Interpreter:
                 assert message["type"] == "done" and message["command"] == f"{self.id}-{self.commands}", message
                 return Result(message, payload, b"".join(printed), time.monotonic() - self.began)
 
-    def run(self, source):
-        self.start(source)
+    def run(self, source, **more):
+        self.start(source, **more)
         return self.finish()
 
     def cancel(self, **more):
@@ -145,6 +146,23 @@ class Interpreter:
 
     def close(self):
         self.peer.close()
+
+
+def result_entries(path, timeout=120):
+    """The index of a result file, once it has its end: `(end in the file, rows so far)` of each message, and `(how, reason)`."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        with open(path + ".index", "rb") as index:
+            words = index.read()
+        entries, at = [], 0
+        while at + 16 <= len(words):
+            first, second = struct.unpack_from(">QQ", words, at)
+            at += 16
+            if first == 2**64 - 1:
+                return entries, (second >> 32, words[at:at + (second & 0xFFFFFFFF)].decode())
+            entries.append((first, second))
+        time.sleep(0.05)
+    raise AssertionError(f"the result has no end yet: {len(words)} bytes of index")
 
 
 class Jvm:

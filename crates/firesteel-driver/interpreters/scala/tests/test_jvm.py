@@ -3,18 +3,19 @@
 import base64
 import json
 import os
+import tempfile
 import threading
 import time
 import unittest
 
-from driver import Jvm
+from driver import Jvm, result_entries
 
 FRAMES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "tests", "frames")
 
 
 def setUpModule():
     global jvm, scala, sql
-    jvm = Jvm(limits={"rows_max": 100, "table_bytes_max": 20000, "text_chars_max": 5000})
+    jvm = Jvm(limits={"rows_max": 100, "table_bytes_max": 20000, "text_chars_max": 5000, "result_bytes_max": 1 << 20})
     scala = jvm.open("scala", "1")
     sql = jvm.open("sql", "1")
 
@@ -400,6 +401,67 @@ class Lives(unittest.TestCase):
         self.assertEqual(message["interpreter"], "9999")
 
 
+class Results(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.folder.name, "result")
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def test_all_rows_are_in_the_file_and_the_first_of_them_are_shown(self):
+        shown = sql.run("select id from range(0, 1000, 1, 3)", result=self.path).table
+        self.assertEqual((shown["data"], shown["truncated"]), ([[n] for n in range(100)], True))
+        entries, end = result_entries(self.path)
+        self.assertEqual((entries[-1], end), ((os.path.getsize(self.path), 1000), (0, "")))
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+
+    def test_a_table_that_is_larger_than_its_bound_says_so(self):
+        sql.run("select repeat('x', 1000) as x from range(0, 100000, 1, 2)", result=self.path)
+        entries, (how, reason) = result_entries(self.path)
+        self.assertEqual(how, 1)
+        self.assertIn("result_bytes_max", reason)
+        self.assertTrue(100 < entries[-1][1] < 1100 and os.path.getsize(self.path) <= 1 << 20, entries)
+
+    def test_a_query_that_fails_leaves_no_file_and_one_that_fails_later_says_so(self):
+        fails_at = "select if(id = {}, raise_error('boom'), id) as n from range(0, 3000, 1, 3)"
+        self.assertIn("boom", sql.run(fails_at.format(50), result=self.path).error["cause"])
+        self.assertEqual(os.listdir(self.folder.name), [])
+        shown = sql.run(fails_at.format(2500), result=self.path).table
+        self.assertEqual((len(shown["data"]), shown["truncated"]), (100, True))
+        entries, (how, reason) = result_entries(self.path)
+        self.assertEqual(how, 2)
+        self.assertIn("boom", reason)
+
+    def test_a_cancelled_command_leaves_no_file(self):
+        sql.start("select a.id from range(3000000) a join range(3000000) b on a.id * b.id < 0", result=self.path)
+        time.sleep(0.5)
+        sql.cancel()
+        self.assertEqual(sql.finish().outcome, "cancelled")
+        self.assertEqual(os.listdir(self.folder.name), [])
+        self.assertEqual(sql.run("select 1 as a").table["data"], [[1]])
+
+    def test_the_rest_goes_on_through_the_next_command_and_its_cancel(self):
+        scala.run('spark.udf.register("slow", (n: Long) => { if (n > 150) Thread.sleep(2); n })')
+        sql.run("select slow(id) from range(0, 1000, 1, 1)", result=self.path)
+        sql.start("select sum(a.id * b.id) from range(10000000) a cross join range(10000000) b")
+        time.sleep(0.3)
+        sql.cancel()
+        self.assertEqual(sql.finish().outcome, "cancelled")
+        entries, end = result_entries(self.path)
+        self.assertEqual((entries[-1][1], end), (1000, (0, "")))
+
+    def test_the_rest_ends_with_its_context(self):
+        other = jvm.open("scala", "ending")
+        other.run('spark.udf.register("slower", (n: Long) => { if (n > 150) Thread.sleep(1000); n })')
+        path = os.path.join(self.folder.name, "ending", "result")  # the folder is the context's
+        os.mkdir(os.path.dirname(path))
+        other.run('display(spark.sql("select slower(id) from range(0, 1000, 1, 1)"))', result=path)
+        jvm.control.send(type="close_context", context="ending")
+        self.assertEqual(result_entries(path)[1], (2, "its context was destroyed"))
+        other.close()
+
+
 class Gateway(unittest.TestCase):
     def test_python_shares_the_session_and_the_encoder(self):
         try:
@@ -413,7 +475,7 @@ class Gateway(unittest.TestCase):
         ready = jvm.gateway()
         gateway = ClientServer(JavaParameters(port=ready["port"], auth_token=ready["token"]), PythonParameters(port=0))
         entry = gateway.entry_point
-        table = json.loads(bytes(entry.table(entry.session("1").table("for_python"), 10, 1000)))
+        table = json.loads(bytes(entry.table(entry.session("1").table("for_python"), None)))
         self.assertEqual(table["data"], [[7]])
         self.assertEqual(entry.jsc().sc().applicationId(), jvm.ready["app_id"])
         gateway.shutdown()

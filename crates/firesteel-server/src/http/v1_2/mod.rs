@@ -16,6 +16,7 @@ pub(crate) mod contexts;
 pub(crate) mod events;
 pub(crate) mod lists;
 pub(crate) mod output;
+pub(crate) mod results;
 pub(crate) mod schedules;
 
 /// What a handler of 1.2 returns.
