@@ -9,6 +9,7 @@ use firesteel_api::clusters::ClusterView;
 use firesteel_api::commands::{CommandRef, CommandView};
 use firesteel_api::contexts::{ContextRef, ContextView};
 use firesteel_api::errors::{Error2, Error12};
+use firesteel_api::results::TablePage;
 use firesteel_api::schedules::{RunEntry, ScheduleEntry, ScheduleRef};
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, redirect};
@@ -23,7 +24,7 @@ use super::events::Events;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a call may take; the server answers a status after about 2 s at most.
 const CALL: Duration = Duration::from_secs(60);
-/// How long a stream of events may be; it has a deadline of its own for silence.
+/// How long a stream may be: of events, which has a deadline of its own for silence, or of a table.
 const STREAM: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a status is asked for while the server cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -194,6 +195,33 @@ impl Api {
         self.ask_patiently(|| self.get("commands/status", &query)).await
     }
 
+    /// Returns some rows of a table, from a row on.
+    pub(super) async fn table_page(
+        &self,
+        cluster: &ClusterId,
+        context: ContextId,
+        command: CommandId,
+        offset: u64,
+        limit: Option<u64>,
+    ) -> Result<TablePage, ApiError> {
+        let mut query = table_query(cluster, context, command, "json").to_vec();
+        query.push(("offset", offset.to_string()));
+        query.extend(limit.map(|limit| ("limit", limit.to_string())));
+        self.ask_patiently(|| self.get("commands/result", &query)).await
+    }
+
+    /// Begins to take a whole table.
+    pub(super) async fn table_stream(
+        &self,
+        cluster: &ClusterId,
+        context: ContextId,
+        command: CommandId,
+        format: &str,
+    ) -> Result<Response, ApiError> {
+        let query = table_query(cluster, context, command, format);
+        self.send(self.get("commands/result", &query).timeout(STREAM)).await
+    }
+
     /// Begins to listen to what happens to a command, from an offset of its output on.
     pub(super) async fn events(
         &self,
@@ -310,6 +338,20 @@ impl Api {
         let body = answer.bytes().await.map_err(|source| ApiError::unreachable(&self.url, source))?;
         Err(ApiError::Refused { status, message: message(status, &body) })
     }
+}
+
+fn table_query(
+    cluster: &ClusterId,
+    context: ContextId,
+    command: CommandId,
+    format: &str,
+) -> [(&'static str, String); 4] {
+    [
+        ("clusterId", cluster.to_string()),
+        ("contextId", context.to_string()),
+        ("commandId", command.to_string()),
+        ("format", format.to_owned()),
+    ]
 }
 
 /// Words what the server says: either of the two error bodies, or the beginning of what a proxy sent instead.

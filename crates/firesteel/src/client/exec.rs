@@ -6,6 +6,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
+use firesteel_api::results::{Results, ResultsBody};
 use firesteel_api::{ContextId, Language};
 
 use super::api::Api;
@@ -15,6 +16,7 @@ use super::failure::{Exit, Failure, SIGINT};
 use super::interrupts::Interrupts;
 use super::output::{Format, Output};
 use super::session::{Ending, Outcome, Session};
+use super::whole::{self, Printed, WholeTable};
 
 /// Runs code in an execution context and prints its result
 ///
@@ -139,9 +141,13 @@ async fn execute(
             output.note("cancelled");
             Ok(Exit::Stopped(signal.unwrap_or(SIGINT)))
         }
-        Ok(Outcome::Ended { results, body }) => {
-            let raised = matches!(body, firesteel_api::results::ResultsBody::Error { .. });
-            let printed = output.result(&results, &body).map_err(Failure::io("print the result"));
+        Ok(Outcome::Ended { command, results, body }) => {
+            let table = WholeTable { api: &api, cluster: &cluster, context: session.context(), command };
+            let printed = tokio::select! {
+                printed = print(args.format, &table, &results, &body, output) => printed,
+                signal = stop.next() => Err(Failure::Stopped(signal)),
+            };
+            let raised = matches!(body, ResultsBody::Error { .. });
             printed.map(|()| if raised { Exit::Raised } else { Exit::Done })
         }
         Err(failure) => Err(failure),
@@ -151,6 +157,32 @@ async fn execute(
         output.note(&format!("note: failed to destroy the context: {error}"));
     }
     exit
+}
+
+/// Prints what a command came to: of a table all rows, where the format has room for them.
+async fn print(
+    format: Format,
+    table: &WholeTable<'_>,
+    results: &Results,
+    body: &ResultsBody,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let is_table = matches!(body, ResultsBody::Table { .. });
+    if format == Format::Arrow && !is_table && !matches!(body, ResultsBody::Error { .. }) {
+        return Err(Failure::Usage("`--format arrow` writes tables, and this result is none".to_owned()));
+    }
+    if whole::is_wanted(format, body) {
+        match table.print(format, output).await? {
+            Printed::Rows => return Ok(()),
+            Printed::Nothing if format == Format::Arrow => {
+                return Err(Failure::Usage(
+                    "this server has no Arrow; `--format csv` writes the rows that it shows".into(),
+                ));
+            }
+            Printed::Nothing => {}
+        }
+    }
+    output.result(results, body).map_err(Failure::io("print the result"))
 }
 
 #[cfg(test)]

@@ -24,5 +24,6 @@ pub(crate) mod repl;
 pub(crate) mod schedules;
 mod session;
 mod table;
+mod whole;
 
 pub(crate) use config::Environment;

@@ -15,10 +15,12 @@ pub(crate) enum Format {
     /// Text as it is, rows as an aligned table.
     #[default]
     Table,
-    /// Text as it is, rows as comma-separated values.
+    /// Text as it is, rows as comma-separated values: all rows, also those beyond what a result shows.
     Csv,
-    /// The result as it travelled, a JSON object on one line.
+    /// The result as it travelled, a JSON object on one line; a table with all its rows.
     Json,
+    /// All rows of a table as an Arrow IPC stream; everything else is refused.
+    Arrow,
 }
 
 /// How much of what was shown is remembered, to be left out of the result. A result's text is far shorter.
@@ -76,8 +78,8 @@ impl Output {
     /// Shows what a command has printed just now, before which `skipped` bytes are missing. Its result says so too where this
     /// cannot be written.
     pub(super) fn live(&mut self, text: &str, skipped: u64) {
-        if self.format == Format::Json {
-            return; // the result is one JSON text, and has the output
+        if matches!(self.format, Format::Json | Format::Arrow) {
+            return; // the result is one JSON text, and has the output; or it is no text
         }
         if skipped > 0 {
             self.end_line();
@@ -138,6 +140,13 @@ impl Output {
         self.note(&format!("error: {}", chain(error)));
     }
 
+    /// Prints a piece of something longer.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.end_line();
+        self.out.write_all(bytes)?;
+        self.out.flush()
+    }
+
     /// Prints text as it is. A reader who has gone away is no failure.
     pub(super) fn text(&mut self, text: &str) -> io::Result<()> {
         match self.print(text) {
@@ -157,6 +166,7 @@ impl Output {
         }
         let printed = match (format, body) {
             (Format::Json, _) => self.print(&format!("{}\n", one_line(results))),
+            (Format::Arrow, _) => Ok(()),
             (_, ResultsBody::Text { data, truncated }) => self.rest(shown.rest(data, *truncated)),
             (Format::Csv, ResultsBody::Table { data, schema, .. }) => self.print(&table::csv(schema, data)),
             (Format::Table, ResultsBody::Table { data, schema, .. }) => self.print(&table::aligned(schema, data)),

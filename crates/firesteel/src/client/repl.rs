@@ -60,6 +60,9 @@ pub(crate) struct ReplArgs {
 pub(crate) async fn run(args: ReplArgs, env: &Environment) -> Exit {
     let mut output = Output::of_process();
     let exit = async {
+        if args.format == Format::Arrow {
+            return Err(Failure::Usage("a prompt shows text; `firesteel exec --format arrow` writes a table".into()));
+        }
         let connection = config::resolve(&args.connect, env)?;
         let mut stop = Interrupts::listen()?;
         let api = Api::new(&connection)?;
@@ -253,7 +256,7 @@ impl Repl {
     ) -> Result<Next, Failure> {
         stop.forget();
         Ok(Next::Prompt(match self.session.run(language, code, stop, output).await? {
-            Outcome::Ended { results, body } => {
+            Outcome::Ended { results, body, .. } => {
                 output.result(&results, &body).map_err(Failure::io("print the result"))?;
                 if matches!(body, ResultsBody::Error { .. }) { Exit::Raised } else { Exit::Done }
             }

@@ -59,6 +59,8 @@ pub(super) enum Ending {
 pub(super) enum Outcome {
     /// It has results: of code that ran, or an error.
     Ended {
+        /// Which command.
+        command: CommandId,
         /// As they travelled.
         results: Results,
         /// What is in them.
@@ -245,7 +247,7 @@ impl Session {
                 CommandStatus::Finished | CommandStatus::Error => {
                     let results = view.results.unwrap_or_else(|| Results::text(""));
                     let body = results.parse().map_err(|source| Failure::BadResult { command, source })?;
-                    return Ok(Outcome::Ended { results, body });
+                    return Ok(Outcome::Ended { command, results, body });
                 }
                 CommandStatus::Queued | CommandStatus::Running | CommandStatus::Cancelling => pace.rest().await,
             }
@@ -254,18 +256,18 @@ impl Session {
 }
 
 /// The rhythm of polls: at once after one that the server held, slower and slower after those it did not.
-struct Pace {
+pub(super) struct Pace {
     asked: Instant,
     pause: Duration,
 }
 
 impl Pace {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { asked: Instant::now(), pause: POLL_FIRST }
     }
 
     /// Waits until it is time for the next poll.
-    async fn rest(&mut self) {
+    pub(super) async fn rest(&mut self) {
         if self.asked.elapsed() < HELD {
             sleep(self.pause).await;
             self.pause = (self.pause * 2).min(POLL_MAX);

@@ -35,21 +35,32 @@ pub(super) fn aligned(schema: &[Column], rows: &[Vec<Value>]) -> String {
 
 /// Renders rows as RFC 4180 has them, with plain line feeds. A null is an empty field, an empty string a quoted one.
 pub(super) fn csv(schema: &[Column], rows: &[Vec<Value>]) -> String {
-    if schema.is_empty() {
-        return String::new();
-    }
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let field = |text: &str| {
-        if text.is_empty() || text.contains([',', '"', '\n', '\r']) { quoted(text) } else { text.to_owned() }
-    };
-    let header = schema.iter().map(|column| field(&column.name)).collect::<Vec<_>>();
-    let mut shown = header.join(",") + "\n";
+    if schema.is_empty() { String::new() } else { csv_header(schema) + &csv_rows(rows) }
+}
+
+/// Renders the line of names.
+pub(super) fn csv_header(schema: &[Column]) -> String {
+    let header = schema.iter().map(|column| csv_field(&column.name)).collect::<Vec<_>>();
+    header.join(",") + "\n"
+}
+
+/// Renders rows alone.
+pub(super) fn csv_rows(rows: &[Vec<Value>]) -> String {
+    let mut shown = String::new();
     for row in rows {
-        let fields = row.iter().map(|value| if value.is_null() { String::new() } else { field(&text(value, "")) });
+        let fields = row.iter().map(|value| if value.is_null() { String::new() } else { csv_field(&text(value, "")) });
         shown += &fields.collect::<Vec<_>>().join(",");
         shown.push('\n');
     }
     shown
+}
+
+fn csv_field(text: &str) -> String {
+    if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 fn text(value: &Value, null: &str) -> String {

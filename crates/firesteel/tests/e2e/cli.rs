@@ -5,15 +5,18 @@ use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 
 use crate::case::Case;
 use crate::poll::until;
+use crate::results;
 use crate::server::{Server, program};
 
 pub(crate) fn cases() -> Vec<Case> {
     shared![
         code_on_the_command_line_prints_its_text,
         a_table_is_laid_out,
+        a_table_is_printed_whole_in_forms_for_programs,
         code_that_fails_says_so_and_ends_with_1,
         code_comes_from_a_file_or_the_standard_input,
         wrong_use_and_unreachable_servers_end_with_2,
@@ -65,6 +68,28 @@ fn code_on_the_command_line_prints_its_text(server: &Server) {
 fn a_table_is_laid_out(server: &Server) {
     let printed = prints(server, &["exec", "-l", "sql", "select 42 as answer, 'x' as letter"], "");
     assert!(["answer", "letter", "42", "x"].iter().all(|word| printed.contains(word)), "{printed}");
+}
+
+fn a_table_is_printed_whole_in_forms_for_programs(server: &Server) {
+    let exec = |format| {
+        let query = "select id, if(id % 2 = 0, null, 'x,') as s from range(0, 12000, 1, 2)";
+        let output = firesteel(server, &["exec", "-l", "sql", "--format", format, query]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.is_empty(), "{}: {said}", output.status);
+        output.stdout
+    };
+    let csv = String::from_utf8(exec("csv")).unwrap();
+    assert_eq!(csv.lines().count(), 12_001);
+    assert!(csv.starts_with("id,s\n0,\n1,\"x,\"\n") && csv.ends_with("\n11999,\"x,\"\n"), "{}", &csv[..100]);
+    let json: Value = serde_json::from_slice(&exec("json")).unwrap();
+    assert_eq!((json["data"].as_array().unwrap().len(), &json["data"][11_999]), (12_000, &json!([11_999, "x,"])));
+    assert_eq!((&json["truncated"], &json["schema"][0]["name"]), (&json!(false), &json!("id")));
+    let arrow = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(arrow.path(), exec("arrow")).unwrap();
+    assert_eq!(results::pyarrow(arrow.path(), "count"), json!([12_000, 71_994_000]));
+    let (status, stdout, stderr) = run(server, &["exec", "--format", "arrow", "1 + 1"], "");
+    assert_eq!((status, stdout.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains("writes tables"), "{stderr}");
 }
 
 fn code_that_fails_says_so_and_ends_with_1(server: &Server) {
