@@ -175,6 +175,22 @@ impl Client {
         }
     }
 
+    /// Takes a whole table in another form; returns how many bytes it had.
+    pub(crate) fn download(&self, context: &str, command: &str, format: &str) -> anyhow::Result<u64> {
+        let query =
+            [("clusterId", self.cluster.as_str()), ("contextId", context), ("commandId", command), ("format", format)];
+        let request = self.http.get(format!("{}/api/1.2/commands/result", self.url)).query(&query);
+        self.runtime.block_on(async {
+            let request = request.timeout(Duration::from_secs(1200)).bearer_auth(&self.token);
+            let mut response = request.send().await?.error_for_status()?;
+            let mut bytes = 0;
+            while let Some(piece) = response.chunk().await? {
+                bytes += piece.len() as u64;
+            }
+            Ok(bytes)
+        })
+    }
+
     /// Posts to a call of 1.2.
     pub(crate) fn post(&self, call: &str, body: &Value) -> anyhow::Result<Value> {
         self.ask(self.http.post(format!("{}/api/1.2/{call}", self.url)).json(body))

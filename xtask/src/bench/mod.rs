@@ -27,6 +27,7 @@ mod memory;
 mod output;
 mod processes;
 mod resize;
+mod results;
 mod sdk;
 mod server;
 mod spark_shell;
@@ -49,18 +50,21 @@ pub(crate) struct BenchArgs {
     /// How many pairs are started: of `up` or a cluster and `spark-shell`, of a resize and a restart
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measures only these: memory, files, contexts, commands, live, cancels, checks, crowd, sdk, clusters, resize, startup; may be given several times
+    /// Measures only these: memory, files, contexts, commands, live, cancels, checks, crowd, sdk, results, clusters, resize, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// How large the table is whose rows are taken whole, in MB
+    #[arg(long, value_name = "MB", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    table_mb: u64,
     /// Measures this program in place of the release build
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
 }
 
 /// What can be measured, in the order it is.
-const PARTS: [&str; 12] = [
-    "memory", "files", "contexts", "commands", "live", "cancels", "checks", "crowd", "sdk", "clusters", "resize",
-    "startup",
+const PARTS: [&str; 13] = [
+    "memory", "files", "contexts", "commands", "live", "cancels", "checks", "crowd", "sdk", "results", "clusters",
+    "resize", "startup",
 ];
 
 impl BenchArgs {
@@ -110,6 +114,9 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
         }
         if args.wants("sdk") {
             sdk::measure(&machine, &server, args.runs, &mut table)?;
+        }
+        if args.wants("results") {
+            results::measure(&server, args.table_mb, &mut table)?;
         }
         if args.wants("memory") {
             memory::measure_after(&server, &mut table)?;
