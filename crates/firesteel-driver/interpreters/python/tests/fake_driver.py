@@ -6,20 +6,15 @@ import secrets
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+from driver_side import LIMITS, SECONDS_MAX, VERSION, Done, Lost, frames_of, read_message
+
 PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "firesteel_python")
-LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000}
-SECONDS_MAX = 30
-
-
-class Lost(Exception):
-    """The other side hung up."""
 
 
 class Peer:
@@ -30,22 +25,13 @@ class Peer:
         link.settimeout(SECONDS_MAX)
 
     def send(self, message, payload=None):
-        if payload is not None:
-            message = {**message, "payload": True}
-        self.link.sendall(_frame(json.dumps(message).encode()) + (b"" if payload is None else _frame(payload)))
+        self.link.sendall(frames_of(message, payload))
 
     def receive(self):
-        message = json.loads(self._frame())
-        return message, self._frame() if message.get("payload") else None
+        return read_message(self._take)
 
     def close(self):
         self.link.close()
-
-    def _frame(self):
-        (length,) = struct.unpack(">I", self._take(4))
-        if length > 64 << 20:
-            raise Lost("garbage")
-        return self._take(length)
 
     def _take(self, count):
         content = b""
@@ -87,7 +73,7 @@ class Driver:
     def welcome(self, key):
         peer = Peer(self.listener.accept()[0])
         hello, _ = peer.receive()
-        assert hello["type"] == "hello" and hello["version"] == 2, hello
+        assert hello["type"] == "hello" and hello["version"] == VERSION, hello
         assert hello["key"] == key, hello
         peer.send({"type": "welcome", "limits": LIMITS})
         return peer, hello
@@ -198,37 +184,3 @@ class Interpreter:
     def close(self):
         self.peer.close()
         os.close(self.output)
-
-
-class Done:
-    """A command's end, as the driver would see it."""
-
-    def __init__(self, message, payload, printed):
-        self.message, self.payload, self.printed = message, payload, printed
-        self.outcome = message["outcome"]
-
-    @property
-    def text(self):
-        """The text result as a client gets it."""
-        assert self.outcome == "text", (self.message, self.payload, self.printed)
-        before = "" if self.message.get("alone") else self.printed
-        return (before + self.payload.decode()).rstrip("\n")
-
-    @property
-    def results(self):
-        assert self.outcome in ("table", "images", "error"), (self.message, self.payload)
-        return json.loads(self.payload)
-
-    @property
-    def summary(self):
-        assert self.outcome == "error", (self.message, self.payload, self.printed)
-        assert self.results["resultType"] == "error"
-        return self.results["summary"]
-
-    @property
-    def cause(self):
-        return self.results["cause"]
-
-
-def _frame(content):
-    return struct.pack(">I", len(content)) + content

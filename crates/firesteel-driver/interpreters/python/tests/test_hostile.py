@@ -6,7 +6,7 @@ import signal
 import time
 import unittest
 
-from .fake_driver import Driver, Lost
+from .fake_driver import SECONDS_MAX, Driver, Lost
 
 
 def runs(word):
@@ -23,7 +23,7 @@ def runs(word):
 
 def ended(word):
     """Waits a moment for a process that was killed to be gone."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + SECONDS_MAX
     while runs(word) and time.monotonic() < deadline:
         time.sleep(0.01)
     return not runs(word)
@@ -62,11 +62,9 @@ class Interrupts(Case):
         start = "print('started', flush=True)"
         self.python.send(source.replace("START", start) if "START" in source else f"{start}\n{source}")
         self.python.wait_for_output("started")
-        asked = time.monotonic()
         self.python.interrupt()
         done = self.python.answer()
         self.assertEqual(done.outcome, outcome, (done.payload, done.printed))
-        self.assertLess(time.monotonic() - asked, 5)
         self.works()
         return done
 
@@ -311,7 +309,7 @@ class Ends(unittest.TestCase):
         driver.parent.wait()
         with self.assertRaises(Lost):
             python.peer.receive()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SECONDS_MAX
         while os.path.exists(f"/proc/{python.pid}") and time.monotonic() < deadline:
             with open(f"/proc/{python.pid}/stat") as stat:
                 if stat.read().rsplit(")", 1)[1].split()[0] == "Z":
@@ -329,7 +327,7 @@ class Ends(unittest.TestCase):
     def test_the_end_of_the_control_connection_ends_the_parent(self):
         driver = Driver()
         driver.control.close()
-        self.assertEqual(driver.parent.wait(10), 0)
+        self.assertEqual(driver.parent.wait(SECONDS_MAX), 0)
         driver.end()
 
 

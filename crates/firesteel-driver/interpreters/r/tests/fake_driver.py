@@ -9,24 +9,19 @@ import secrets
 import select
 import shutil
 import signal
-import struct
 import subprocess
 import tempfile
 import threading
 import time
 import unittest
 
+from driver_side import LIMITS, SECONDS_MAX, VERSION, Done, Lost, frames_of, read_message
+
 MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "firesteel", "main.R")
-LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000, "result_bytes_max": 1 << 30}
 RSCRIPT = shutil.which("Rscript")
-SECONDS_MAX = 30
 POLL_SECONDS = 0.005
 
 needs_r = unittest.skipUnless(RSCRIPT, "R is not installed")
-
-
-class Lost(Exception):
-    """The other side hung up."""
 
 
 class Interpreter:
@@ -65,7 +60,7 @@ class Interpreter:
         self.process.stdin.write(json.dumps(line).encode() + b"\n")
         self.process.stdin.close()
         hello, _ = self.receive()
-        expected = {"version": 2, "role": "interpreter", "interpreter": "7", "key": key, "pid": self.process.pid}
+        expected = {"version": VERSION, "role": "interpreter", "interpreter": "7", "key": key, "pid": self.process.pid}
         assert hello == {"type": "hello", **expected}, hello
         for path in paths.values():
             os.unlink(path)
@@ -77,17 +72,14 @@ class Interpreter:
             assert self.receive() == ({"type": "bound"}, None)
 
     def send_message(self, message, payload=None):
-        if payload is not None:
-            message = {**message, "payload": True}
-        content = _frame(json.dumps(message).encode()) + (b"" if payload is None else _frame(payload))
+        content = frames_of(message, payload)
         # A pipe holds less than some payloads.
         writer = threading.Thread(target=_write_all, args=(self.requests, content))
         writer.start()
         writer.join(0.05 if len(content) > 60_000 else None)
 
     def receive(self):
-        message = json.loads(self._frame())
-        return message, self._frame() if message.get("payload") else None
+        return read_message(self._take)
 
     def send(self, source):
         self.drain()
@@ -159,12 +151,6 @@ class Interpreter:
         os.close(self.output)
         self.folder.cleanup()
 
-    def _frame(self):
-        (length,) = struct.unpack(">I", self._take(4))
-        if length > 64 << 20:
-            raise Lost("garbage")
-        return self._take(length)
-
     def _take(self, count):
         while len(self.answered) < count:
             ready, _, _ = select.select([self.answers, self.output], [], [], SECONDS_MAX)
@@ -185,38 +171,6 @@ class Interpreter:
         return content
 
 
-class Done:
-    """A command's end, as the driver would see it."""
-
-    def __init__(self, message, payload, printed):
-        self.message, self.payload, self.printed = message, payload, printed
-        self.outcome = message["outcome"]
-
-    @property
-    def text(self):
-        """The text result as a client gets it."""
-        assert self.outcome == "text", (self.message, self.payload, self.printed)
-        before = "" if self.message.get("alone") else self.printed
-        return (before + self.payload.decode()).rstrip("\n")
-
-    @property
-    def results(self):
-        assert self.outcome in ("table", "images", "error"), (self.message, self.payload, self.printed)
-        results = json.loads(self.payload)
-        assert results["resultType"] == self.outcome
-        return results
-
-    @property
-    def summary(self):
-        assert self.outcome == "error", (self.message, self.payload, self.printed)
-        return self.results["summary"]
-
-    @property
-    def cause(self):
-        assert self.outcome == "error", (self.message, self.payload, self.printed)
-        return self.results["cause"]
-
-
 @functools.cache
 def _cache():
     """A folder for the compiled sources, one for each state of them."""
@@ -227,10 +181,6 @@ def _cache():
     folder = os.path.join(tempfile.gettempdir(), f"firesteel-r-{os.getuid()}-{digest.hexdigest()[:12]}")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     return folder
-
-
-def _frame(content):
-    return struct.pack(">I", len(content)) + content
 
 
 def _write_all(descriptor, content):

@@ -49,7 +49,6 @@ class Interrupts(Case):
         self.r.send(f"cat('started\\n')\n{source}")
         self.r.wait_for_output("started")
         time.sleep(0.05)
-        asked = time.monotonic()
         if group:
             # A program that R waits for takes the first: R ignores it meanwhile.
             for _ in range(2):
@@ -59,7 +58,6 @@ class Interrupts(Case):
             self.r.interrupt()
         done = self.r.answer()
         self.assertEqual(done.outcome, outcome, (done.payload, done.printed))
-        self.assertLess(time.monotonic() - asked, 5)
         self.works()
         return done
 

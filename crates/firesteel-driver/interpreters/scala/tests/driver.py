@@ -11,13 +11,17 @@ import shlex
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-VERSION = 2
-LIMITS = {"rows_max": 10000, "table_bytes_max": 2000000, "text_chars_max": 50000, "result_bytes_max": 2 << 30,
-          "result_seconds_max": 600}
+# What the tests of all languages share.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from driver_side import LIMITS, VERSION, Lost, frames_of, read_message
+
+# How long anything may take before a case fails: far more than it needs.
+PATIENCE_S = 120
 
 # What the JVM tells of itself, whenever there is something to tell.
 NEWS = {"progress", "streams", "executor_added", "executor_removed"}
@@ -42,6 +46,14 @@ def java_command(*more):
     ]
 
 
+def until(look):
+    """Looks until what is seen is true."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not look():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
 class Peer:
     """One accepted connection."""
 
@@ -50,30 +62,20 @@ class Peer:
         self.file = sock.makefile("rb")
 
     def send(self, payload=None, **fields):
-        if payload is not None:
-            fields["payload"] = True
-        data = self._frame(json.dumps(fields).encode())
-        if payload is not None:
-            data += self._frame(payload)
-        self.sock.sendall(data)
-
-    @staticmethod
-    def _frame(body):
-        return struct.pack(">I", len(body)) + body
+        self.sock.sendall(frames_of(fields, payload))
 
     def receive(self):
         """The next message and its payload; (None, None) at the end."""
-        body = self._read()
-        if body is None:
+        try:
+            return read_message(self._take)
+        except Lost:
             return None, None
-        message = json.loads(body)
-        return message, self._read() if message.get("payload") else None
 
-    def _read(self):
-        head = self.file.read(4)
-        if len(head) < 4:
-            return None
-        return self.file.read(struct.unpack(">I", head)[0])
+    def _take(self, count):
+        content = self.file.read(count)
+        if len(content) < count:
+            raise Lost
+        return content
 
     def close(self):
         self.file.close()
@@ -81,12 +83,11 @@ class Peer:
 
 
 class Result:
-    def __init__(self, done, payload, printed, elapsed):
+    def __init__(self, done, payload, printed):
         self.message, self.outcome = done, done["outcome"]
         self.alone = done.get("alone", False)
         self.payload = payload
         self.printed = printed.decode()
-        self.elapsed = elapsed
 
     @property
     def text(self):
@@ -120,7 +121,6 @@ class Interpreter:
 
     def start(self, source, **more):
         self.commands += 1
-        self.began = time.monotonic()
         command = f"{self.id}-{self.commands}"
         self.peer.send(type="execute", command=command, payload=source.encode(), **more)
         return command
@@ -135,7 +135,7 @@ class Interpreter:
                 printed.append(payload)
             else:
                 assert message["type"] == "done" and message["command"] == f"{self.id}-{self.commands}", message
-                return Result(message, payload, b"".join(printed), time.monotonic() - self.began)
+                return Result(message, payload, b"".join(printed))
 
     def run(self, source, **more):
         self.start(source, **more)
@@ -176,7 +176,6 @@ class Jvm:
         self.ids = 0
         self.peers = []
         self.log = open(os.environ.get("JVM_LOG", os.path.join(self.dir.name, "jvm.log")), "ab")
-        self.began = time.monotonic()
         self.process = subprocess.Popen(java_command(*options), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log,
                                         env={**os.environ, **(env_more or {})})
         key = secrets.token_hex(16)
@@ -192,13 +191,14 @@ class Jvm:
         self.reading = threading.Thread(target=self._read_control, daemon=True)
         self.reading.start()
         self.ready = self.expect("spark_ready")
-        self.ready_s = time.monotonic() - self.began
         self.spark = tuple(int(part) for part in self.ready["spark_version"].split(".")[:2])
         self.is_scala_2_12 = self.ready["scala_version"].startswith("2.12.")
 
     def _accept(self, role, key):
-        self.listener.settimeout(120)
+        self.listener.settimeout(PATIENCE_S)
         sock, _ = self.listener.accept()
+        if role == "interpreter":  # the control connection may be silent for as long as it likes
+            sock.settimeout(PATIENCE_S)
         peer = Peer(sock)
         self.peers.append(peer)
         hello, _ = peer.receive()
@@ -213,7 +213,7 @@ class Jvm:
             if message is None:
                 return
 
-    def expect(self, kind, timeout=120):
+    def expect(self, kind, timeout=PATIENCE_S):
         """The next message, which must be of this kind; news that nobody asked for is passed over."""
         message = self.messages.get(timeout=timeout)
         while message and message["type"] in NEWS - {kind}:
@@ -240,6 +240,10 @@ class Jvm:
         ready = self.expect("gateway_ready")
         assert ready["interpreter"] == id
         return ready
+
+    def settle(self):
+        """Returns when all that was ordered over the control connection so far is under way."""
+        self.control.send(type="forget", interpreter=self.gateway()["interpreter"])
 
     def stop(self, how="control"):
         if how == "control":

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from driver import Jvm, result_entries
+from driver import Jvm, result_entries, until
 
 FRAMES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "tests", "frames")
 
@@ -18,6 +18,15 @@ def setUpModule():
     jvm = Jvm(limits={"rows_max": 100, "table_bytes_max": 20000, "text_chars_max": 5000, "result_bytes_max": 1 << 20})
     scala = jvm.open("scala", "1")
     sql = jvm.open("sql", "1")
+
+
+def awaits(folder):
+    """Scala that waits until `let_go` was called."""
+    return f'while (!new java.io.File("{folder}/go").exists) Thread.sleep(5)'
+
+
+def let_go(folder):
+    open(os.path.join(folder, "go"), "w").close()
 
 
 def tearDownModule():
@@ -84,18 +93,18 @@ class ScalaPrints(unittest.TestCase):
     def test_a_thread_of_the_command_prints_too(self):
         self.assertEqual(scala.run('val t = new Thread(() => println("from a thread")); t.start(); t.join()').printed, "from a thread\n")
 
-    def test_a_million_lines_are_quick(self):
+    def test_a_million_lines_arrive(self):
         result = scala.run('for (n <- 1 to 1000000) println(n)')
         self.assertEqual(len(result.printed), sum(len(str(n)) + 1 for n in range(1, 1000001)))
         self.assertTrue(result.printed.endswith("\n1000000\n"))
-        self.assertLess(result.elapsed, 10)
 
     def test_output_comes_while_the_command_runs(self):
-        scala.start('println("early"); Thread.sleep(1000); println("late")')
-        message, payload = scala.peer.receive()
-        self.assertEqual((message["type"], payload), ("output", b"early\n"))
-        self.assertLess(time.monotonic() - scala.began, 0.9)
-        self.assertEqual(scala.finish().printed, "late\n")
+        with tempfile.TemporaryDirectory() as folder:
+            scala.start(f'println("early"); {awaits(folder)}; println("late")')
+            message, payload = scala.peer.receive()
+            self.assertEqual((message["type"], payload), ("output", b"early\n"))
+            let_go(folder)
+            self.assertEqual(scala.finish().printed, "late\n")
 
     def test_interpreters_print_apart(self):
         other = jvm.open("scala", "prints")
@@ -322,30 +331,35 @@ class Cancelling(unittest.TestCase):
                     code = code.replace("LazyList", "Stream")
                 scala.start(f"println(1)\n{code}")
                 self.assertEqual(scala.peer.receive()[0]["type"], "output")  # it runs
-                asked = time.monotonic()
                 scala.cancel()
                 self.assertEqual(scala.finish().outcome, "cancelled")
-                self.assertLess(time.monotonic() - asked, 5)
                 # No task of it is left behind either: on two cores, two looping ones would be in the way for ever.
                 self.assertIn("= 2", scala.run("sc.parallelize(1 to 2).count()").text)
 
     def test_sql_stops(self):
         sql.start("select count(*) from range(1000000) a join range(1000000) b on a.id % 7 = b.id % 7")
-        time.sleep(0.7)
+        scala.run("while (sc.statusTracker.getActiveJobIds().isEmpty) Thread.sleep(5)")
         sql.cancel()
         self.assertEqual(sql.finish().outcome, "cancelled")
         self.assertEqual(sql.run("select 1").table["data"], [[1]])
 
     def test_a_cancel_when_nothing_runs_does_nothing(self):
         scala.cancel()
-        time.sleep(0.1)
+        jvm.settle()
         self.assertTrue(scala.run("Thread.sleep(50); 1").text.endswith("Int = 1"))
 
     def test_a_cancel_of_another_command_does_nothing(self):
-        scala.start('println(1); Thread.sleep(300); 1')
-        scala.peer.receive()
-        scala.cancel(command="an earlier one")
-        self.assertTrue(scala.finish().text.endswith("Int = 1"))
+        with tempfile.TemporaryDirectory() as folder:
+            scala.start(f"println(1); {awaits(folder)}; 1")
+            scala.peer.receive()
+            scala.cancel(command="an earlier one")
+            jvm.settle()
+            let_go(folder)
+            self.assertTrue(scala.finish().text.endswith("Int = 1"))
+
+    def test_what_would_end_the_process_ends_the_command(self):
+        for code, call in [("sys.exit(1)", "sys.exit(1)"), ("Runtime.getRuntime.halt(2)", "Runtime.exit(2)"), ("Seq(3).foreach(System.exit)", "System.exit(3)")]:
+            self.assertTrue(scala.run(code).error["summary"].startswith(f"Exited: {call} ends this command"), code)
 
     def test_cancels_race_with_the_end_and_never_reach_the_next_command(self):
         for n in range(20):
@@ -379,20 +393,14 @@ class Lives(unittest.TestCase):
         other.peer.receive()
         other.close()
         check = f'Thread.getAllStackTraces.keySet.toArray(Array.empty[Thread]).exists(_.getName == "firesteel-{other.id}")'
-        deadline = time.monotonic() + 5
-        while scala.run(check).text.endswith("true"):
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.1)
+        until(lambda: scala.run(check).text.endswith("false"))
 
     def test_a_closed_context_stops_its_streams(self):
         other = jvm.open("scala", "streams")
         other.run('val q = spark.readStream.format("rate").load().writeStream.format("noop").start()')
         self.assertTrue(other.run("q.isActive").text.endswith("true"))
         jvm.control.send(type="close_context", context="streams")
-        deadline = time.monotonic() + 10
-        while other.run("q.isActive").text.endswith("true"):
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.1)
+        until(lambda: other.run("q.isActive").text.endswith("false"))
         other.close()
 
     def test_an_unknown_language_fails_to_open(self):
