@@ -1,6 +1,6 @@
 // Makes loops of user code cancellable. `while (true) {}` has no point at which an interrupt is noticed, so every class the REPL
 // compiles gets, as it is loaded, a call to `check` at the entry of each method and before each backward jump. Unless a cancel
-// is under way a check is one read of a volatile field.
+// is under way a check is one read of a volatile field. Calls that would end the process are changed on the way: see `Exits`.
 //
 // Only the copy in this process is changed: executors fetch the files the compiler wrote.
 package firesteel
@@ -44,7 +44,7 @@ object LoopChecks {
   private final class CheckingClass(next: ClassVisitor, owner: Int) extends ClassVisitor(Opcodes.ASM9, next) {
     override def visitMethod(
         access: Int, name: String, descriptor: String, signature: String, exceptions: Array[String]): MethodVisitor =
-      new CheckingMethod(super.visitMethod(access, name, descriptor, signature, exceptions), owner)
+      new CheckingMethod(new Exits.TrappedMethod(super.visitMethod(access, name, descriptor, signature, exceptions)), owner)
   }
 
   /** No frame changes by a call whose argument is pushed right before it and that has no result, so none has to be computed. */
