@@ -21,7 +21,7 @@ final class Cancels(spark: () => SparkContext) {
     val turn = interpreter.turn
     if (turn != null && (command == null || turn.command == command) && turn.beginCancel()) {
       lateJobs.refuse(turn.command)
-      turn.programs = Programs.since(turn.begunMs)
+      turn.programs = Programs.since(turn.begun, turn.threads)
       LoopChecks.arm()
       repeat(turn, context, Cancels.FirstDelayMs)
     }

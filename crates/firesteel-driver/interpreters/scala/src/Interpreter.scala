@@ -32,7 +32,9 @@ trait Engine {
 final class Interpreter(
     val id: String, private var engine: Engine, connection: Connection, loader: ClassLoader, sessions: Sessions, onEnd: Interpreter => Unit) {
   private val orders = new LinkedBlockingQueue[Message]
-  private val runner = new Thread(null, () => runLoop(), s"firesteel-$id", Interpreter.StackBytes)
+  // A group of its own: the threads that user code starts are in it.
+  private val runner =
+    new Thread(new ThreadGroup(s"firesteel-$id"), () => runLoop(), s"firesteel-$id", Interpreter.StackBytes)
   @volatile private var current: Turn = _
   @volatile private var last: Turn = _
   @volatile private var context: String = _
@@ -158,7 +160,8 @@ final class Interpreter(
   /** An interrupt ends the wait for a job, not the job, and one that was submitted after the last cancel of the group is still there. The
     * next command's jobs come behind this in Spark's queue of events. */
   private def stopWhatItStarted(turn: Turn): Unit = {
-    Option(turn.programs).foreach(_.endOrphans())
+    turn.programs.foreach(_.end())
+    Programs.endOwn(turn.begun)
     if (!sessions.spark.isStopped) {
       sessions.spark.cancelJobGroup(Sessions.group(context))
       sessions.stopStreams(context, turn.begunMs)

@@ -19,8 +19,14 @@ final class Turn(val command: String, val source: String, val result: Path, thre
   /** When it began, in Unix milliseconds. */
   val begunMs: Long = System.currentTimeMillis
 
-  /** What ran for it when its cancel began, or null. */
-  @volatile var programs: Programs = _
+  /** The same for programs: see `Programs.now`. */
+  val begun: Long = Programs.now
+
+  /** What ran when its cancel began. */
+  @volatile var programs: Seq[Program] = Nil
+
+  /** The threads that its code has started, and its own. */
+  def threads: ThreadGroup = thread.getThreadGroup
 
   def cancelAsked: Boolean = asked
 
