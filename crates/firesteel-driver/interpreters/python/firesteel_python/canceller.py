@@ -2,7 +2,8 @@
 queries, its processes, its threads.
 
 A job that is only being planned is not there to be cancelled yet, and some calls of pyspark wait for their job again after the
-interrupt. So it is done again and again until the command has ended.
+interrupt. So it is done again and again until the command has ended. A job that comes later still, from a thread of Spark's own, is
+cancelled by the JVM as it begins.
 """
 
 import signal
@@ -16,14 +17,19 @@ from .interrupts import Stopped, raise_in
 # What speaks with Spark, beside what user code started.
 _OURS = ("py4j", "pyspark", "firesteel_python")
 
+# The threads that keep the processes of a pool, and bring them their work, run no code of the user's. A pool that is left waits for them.
+_POOL_KEEPERS = ("_handle_workers", "_handle_tasks", "_handle_results")
+
 AGAIN_SECONDS = 0.25
-SETTLE_SECONDS = 2.0
+# A streaming query ends when its batch does. Until what was started has ended the command has not; what takes longer is the driver's to end.
+SETTLE_SECONDS = 60.0
 
 
 class Canceller:
     """Parked until rung for."""
 
-    def __init__(self, cancel_jobs, stop_streams):
+    def __init__(self, refuse_jobs, cancel_jobs, stop_streams):
+        self._refuse_jobs = refuse_jobs
         self._cancel_jobs = cancel_jobs
         self._stop_streams = stop_streams
         self._began = 0
@@ -62,7 +68,10 @@ class Canceller:
         while True:
             self._bell.acquire()
             rings = self._rings
+            if rings == self._answered:
+                continue  # rung for once more while the round before began: that one was for this too
             processes.signal_since(self._began, signal.SIGINT)
+            self._refuse_jobs()
             while not self._command_ended.is_set():
                 self._cancel_jobs()
                 self._stop_threads(_keeps_no_pool)
@@ -91,8 +100,7 @@ class Canceller:
 
 
 def _keeps_no_pool(thread):
-    # The thread that keeps the processes of a pool runs no code of the user's, and a pool that is left waits for it.
-    return getattr(getattr(thread, "_target", None), "__name__", None) != "_handle_workers"
+    return getattr(getattr(thread, "_target", None), "__name__", None) not in _POOL_KEEPERS
 
 
 def _owner(thread):

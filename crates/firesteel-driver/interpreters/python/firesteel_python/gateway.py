@@ -76,10 +76,16 @@ class Client(JavaClient):
 
     # Set later by `spark`: tells each new connection's thread in the JVM what it must know.
     on_connect = None
+    # Set by `spark` as a command starts: what the JVM must know before the command's first call of the main thread. A command that makes
+    # none is spared it.
+    before_next = None
 
     def send_command(self, command, retry=True, binary=False):
         if not in_main_thread():
             return super().send_command(command, retry, binary)
+        if self.before_next is not None:
+            say, self.before_next = self.before_next, None
+            say()
         depth = GATE.held
         try:
             GATE.held = depth + 1

@@ -7,6 +7,7 @@ belong to one job group, whichever Python thread starts them.
 import functools
 import logging
 import re
+import secrets
 import sys
 import warnings
 from types import SimpleNamespace
@@ -40,6 +41,8 @@ class Spark:
         self._users_group = None
         self._session = None
         self._canceller = None
+        # What the JVM knows the running command by: its jobs carry it.
+        self._life, self._commands = secrets.token_hex(8), 0
         SparkContext.stop = SparkSession.stop = _ignore_stop
         self._watch_job_groups()
 
@@ -58,7 +61,7 @@ class Spark:
         self._session = self._wrap(self._entry.session(context))
         self._gateway.client.on_connect = self._enter
         self._enter()
-        self._canceller = Canceller(self._cancel_jobs, self._stop_streams)
+        self._canceller = Canceller(self._refuse_jobs, self._cancel_jobs, self._stop_streams)
         GATE.on_ask = self._canceller.ring
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -105,6 +108,8 @@ class Spark:
     def command_starts(self):
         """What is started from now on ends with the command if that is cancelled."""
         if self._canceller is not None:
+            self._commands += 1
+            self._gateway.client.before_next = self._name_jobs
             self._canceller.command_starts()
 
     def settle(self):
@@ -124,10 +129,25 @@ class Spark:
         self._sc._jsc.setJobGroup(self._group, None, True)
         # Also on jobs in a group of the user's own, and on those of streaming queries.
         self._sc._jsc.setLocalProperty("firesteel.context", self._group.removeprefix("firesteel-"))
+        self._name_jobs()
 
     def _jsessions(self):
         of_jvm = getattr(SparkSession, "_get_j_spark_session_class", None)
         return of_jvm(self._sc._jvm) if of_jvm is not None else self._sc._jvm.SparkSession
+
+    @property
+    def _command(self):
+        return f"{self._life}-{self._commands}"
+
+    def _name_jobs(self):
+        """Says whose the jobs of the calling thread are. A thread of an earlier command goes on under that one's name."""
+        self._sc._jsc.setLocalProperty("firesteel.command", self._command)
+
+    def _refuse_jobs(self):
+        try:
+            self._entry.refuseJobs(self._command)
+        except Exception:
+            pass  # the gateway is gone, and with it whoever could ask for more jobs
 
     def _cancel_jobs(self):
         try:

@@ -15,6 +15,14 @@ final class EntryPoint(root: SparkSession) {
 
   def session(context: String): SparkSession = sessions.computeIfAbsent(context, _ => root.newSession())
 
+  private val lateJobs = new firesteel.LateJobs(() => root.sparkContext)
+  root.sparkContext.addSparkListener(lateJobs)
+
+  def refuseJobs(command: String): Unit = lateJobs.refuse(command)
+
+  /** No command of these tests has streaming queries. */
+  def stopStreams(context: String, sinceMs: Long): Unit = ()
+
   val files = new firesteel.FileUtils(() => root.sparkContext.hadoopConfiguration)
 
   private val values = new java.util.concurrent.ConcurrentHashMap[String, String]

@@ -17,7 +17,7 @@ SPARK_HOME = os.path.dirname(pyspark.__file__)
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The stand-in, and what Python calls in the real JVM side.
 SOURCES = [os.path.join(HERE, "StandIn.scala")] + [
-    os.path.join(HERE, "..", "..", "scala", "src", name) for name in ("Accumulators.scala", "Dbfs.scala", "FileUtils.scala", "Json.scala", "Mounts.scala")
+    os.path.join(HERE, "..", "..", "scala", "src", name) for name in ("Accumulators.scala", "Dbfs.scala", "FileUtils.scala", "Json.scala", "LateJobs.scala", "Mounts.scala")
 ]
 
 

@@ -153,7 +153,7 @@ final class Control(launch: Launch) {
   private val interpreters = new ConcurrentHashMap[String, Interpreter]
   private val secretAsks = new SecretAsks(fields => connection.send(fields: _*))
   SecretUtils.asks = secretAsks
-  private lazy val gateways = new Gateways(engines.sessions, limits)
+  private lazy val gateways = new Gateways(engines.sessions, limits, cancels.lateJobs)
 
   /** Makes Scala interpreters one after the other: making one keeps a core busy, and the others are for user code. */
   private val maker: ExecutorService = Executors.newSingleThreadExecutor { (task: Runnable) =>

@@ -15,9 +15,9 @@ import py4j.ClientServer
 
 final case class Gateway(port: Int, token: String)
 
-final class Gateways(sessions: Sessions, limits: Limits) {
+final class Gateways(sessions: Sessions, limits: Limits, lateJobs: LateJobs) {
   private val servers = new ConcurrentHashMap[String, ClientServer]
-  private val entryPoint = new EntryPoint(sessions, limits)
+  private val entryPoint = new EntryPoint(sessions, limits, lateJobs)
 
   def open(interpreter: String): Gateway = {
     val token = Gateways.newToken()
@@ -46,7 +46,7 @@ object Gateways {
 }
 
 /** What Python finds as `gateway.entry_point`. */
-final class EntryPoint(sessions: Sessions, limits: Limits) {
+final class EntryPoint(sessions: Sessions, limits: Limits, lateJobs: LateJobs) {
   private val context = JavaSparkContext.fromSparkContext(sessions.spark)
 
   def jsc(): JavaSparkContext = context

@@ -6,7 +6,8 @@ import org.apache.spark.SparkContext
 import org.apache.spark.scheduler.{SparkListener, SparkListenerJobStart}
 
 object LateJobs {
-  /** Names the command in the properties of its jobs, or the run whose rows go to a file; threads hand it on. */
+  /** Names the command in the properties of its jobs, or the run whose rows go to a file; threads hand it on. Python has names of its
+    * own for its commands. */
   val Property = "firesteel.command"
 
   /** How many of them are kept in mind when they are cancelled; the oldest make room. */

@@ -19,7 +19,7 @@ object Train {
       val outcome = engine.run(new Turn("", code, null, Thread.currentThread))
       Log.info(s"$code\n    ${outcome.name} ${new String(outcome.payload, "UTF-8")}")
     }
-    val gateways = new Gateways(engines.sessions, limits)
+    val gateways = new Gateways(engines.sessions, limits, new LateJobs(() => engines.spark))
     gateways.open("1")
     gateways.close("1")
     engines.spark.stop()
