@@ -1,6 +1,7 @@
 //! A cancel ends the code, or takes what the code ran in and says so; the context's next command runs at once.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::stat::Mode;
 use serde_json::Value;
@@ -17,6 +18,9 @@ pub(crate) fn cases() -> Vec<Case> {
         a_queued_command_that_is_cancelled_never_runs,
         a_cancel_after_the_end_changes_nothing,
         a_cancel_asked_twice_is_one_cancel,
+        a_cancel_that_meets_the_end_is_one_or_the_other,
+        what_a_cancelled_command_started_ends_with_it,
+        what_was_there_before_a_cancelled_command_stays,
     ];
     let with_r = r::installed();
     cases.extend(CANCELS.iter().filter(|cancel| with_r || cancel.language != "r").map(|cancel| {
@@ -71,6 +75,11 @@ static CANCELS: &[Cancel] = &[
     python(
         "a_dataframe",
         "open('FOLDER/begun', 'w').close()\nspark.range(10**7).crossJoin(spark.range(10**7).toDF('b')).groupBy().sum().collect()",
+        All,
+    ),
+    python(
+        "a_query_in_many_stages",
+        "open('FOLDER/begun', 'w').close()\nwide = lambda: spark.range(0, 10**8, 1, 8).selectExpr('id', 'id % 1000 as k').repartition('k')\nwide().join(wide(), 'k').groupBy('k').count().join(wide(), 'k').count()",
         All,
     ),
     python(
@@ -201,6 +210,21 @@ static CANCELS: &[Cancel] = &[
         All,
     ),
     scala(
+        "a_program",
+        "import sys.process._\nnew java.io.File(\"FOLDER/begun\").createNewFile(); Seq(\"sh\", \"-c\", \"tail -f FOLDER/pipe; :\").!",
+        All,
+    ),
+    scala(
+        "a_program_of_java_s_own",
+        "new java.io.File(\"FOLDER/begun\").createNewFile(); new ProcessBuilder(\"sh\", \"-c\", \"tail -f FOLDER/pipe; :\").start().waitFor()",
+        All,
+    ),
+    scala(
+        "a_pipe_of_programs",
+        "import sys.process._\nnew java.io.File(\"FOLDER/begun\").createNewFile(); (Seq(\"sh\", \"-c\", \"tail -f FOLDER/pipe; :\") #| \"cat\").!",
+        All,
+    ),
+    scala(
         "a_read_that_nothing_ends",
         "new java.io.File(\"FOLDER/begun\").createNewFile(); new java.io.FileInputStream(\"FOLDER/pipe\").read()",
         Nothing,
@@ -223,7 +247,7 @@ static CANCELS: &[Cancel] = &[
     of_r(
         // One that only catches them ends when one comes between two rounds.
         "a_loop_that_puts_interrupts_off",
-        "invisible(file.create('FOLDER/begun')); suspendInterrupts(while (TRUE) {})",
+        "suspendInterrupts({ file.create('FOLDER/begun'); while (TRUE) {} })",
         Fresh,
     ),
 ];
@@ -234,7 +258,7 @@ fn cancelled() -> Value {
 }
 
 /// In each language: something to keep, to ask for it, and how the answer ends while it is there.
-fn keepsake(language: &str) -> [&'static str; 3] {
+pub(crate) fn keepsake(language: &str) -> [&'static str; 3] {
     match language {
         "python" => ["kept = 41", "kept + 1", "42"],
         "scala" => ["val kept = 41", "kept + 1", " = 42"],
@@ -288,6 +312,15 @@ fn stops(server: &Server, cancel: &Cancel) {
         }
     }
     until("no process that it started is left", || processes::with_argument(folder.path()), Vec::is_empty);
+    if matches!(cancel.leaves, All) && (cancel.language == "sql" || cancel.code.contains("spark.range")) {
+        let code = format!(
+            "(lambda of: [job for job in of.getJobIdsForGroup('firesteel-{}') if of.getJobInfo(job).status == 'RUNNING'])\
+             (sc.statusTracker())",
+            context.id
+        );
+        // Adaptive execution may submit one of its stages when the command is over.
+        until("no job of it is left", || context.run_in("python", &code).text().to_owned(), |jobs| jobs == "[]");
+    }
 }
 
 fn is_over(context: &Context<'_>, command: &str) -> bool {
@@ -335,4 +368,110 @@ fn a_cancel_asked_twice_is_one_cancel(server: &Server) {
     assert_eq!(context.cancel(&command).id(), command);
     // No second interrupt hits what comes next.
     context.text("time.sleep(0.3); print('untouched')", "untouched");
+}
+
+/// Commands that end by themselves at about the moment their cancel comes.
+fn a_cancel_that_meets_the_end_is_one_or_the_other(server: &Server) {
+    for (language, code, next) in [
+        ("python", "import time; time.sleep(0.0N); print('N')", "print('next')"),
+        ("scala", "Thread.sleep(N); println(\"N\")", "println(\"next\")"),
+    ] {
+        let context = server.context(language);
+        for number in 1..=9 {
+            let command = context.send(&code.replace('N', &number.to_string()));
+            until("it has begun", || context.command(&command).ok()["status"].clone(), |status| status != "Queued");
+            let after = context.send(next);
+            assert_eq!(context.cancel(&command).id(), command);
+            let ended = context.wait(&command);
+            match ended.status.as_str() {
+                "Finished" => assert_eq!(ended.text(), number.to_string()),
+                _ => assert!(ended.status == "Cancelled" && fits(&cancelled(), &ended.results), "{ended:?}"),
+            }
+            assert_eq!(context.wait(&after).text(), "next", "the cancel reaches no other command");
+        }
+    }
+}
+
+/// Code that starts a streaming query, and code that tells whether the context has a live one.
+const STREAMS: [(&str, &str, &str); 2] = [
+    (
+        "python",
+        "query = spark.readStream.format('rate').load().writeStream.format('noop').start()",
+        "len(spark.streams.active) > 0",
+    ),
+    (
+        "scala",
+        "val query = spark.readStream.format(\"rate\").load().writeStream.format(\"noop\").start()",
+        "println(spark.streams.active.nonEmpty)",
+    ),
+];
+
+/// Runs a command that must be cancelled, once it has made the file.
+#[track_caller]
+fn cancel(context: &Context<'_>, code: &str, begun: &Path) {
+    let command = context.send(code);
+    until("the code has begun", || begun.exists() || is_over(context, &command), |begun| *begun);
+    context.cancel(&command);
+    assert_eq!(context.wait(&command).status, "Cancelled");
+    fs::remove_file(begun).unwrap();
+}
+
+/// A thread's name.
+const BEAT: &str = "beat of a cancelled command";
+
+fn what_a_cancelled_command_started_ends_with_it(server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = folder.path().join("begun");
+    for (language, start, is_live) in STREAMS {
+        let context = server.context(language);
+        let (thread, wait) = match language {
+            "python" => (
+                format!(
+                    "import threading, time\ndef beat():\n    while True: time.sleep(0.01)\n\
+                     threading.Thread(target=beat, name='{BEAT}').start()"
+                ),
+                format!("open({begun:?}, 'w').close()\ntime.sleep(600)"),
+            ),
+            _ => (
+                format!("new Thread(() => while (true) Thread.sleep(10), \"{BEAT}\").start()"),
+                format!("new java.io.File({begun:?}).createNewFile(); Thread.sleep(600000)"),
+            ),
+        };
+        cancel(&context, &format!("{start}\n{thread}\n{wait}"), &begun);
+        assert_eq!(context.run(is_live).text().to_lowercase(), "false", "{language}");
+        let lives = match language {
+            "python" => format!("any(thread.name == '{BEAT}' for thread in threading.enumerate())"),
+            _ => format!("println(Thread.getAllStackTraces.keySet.stream.anyMatch(_.getName == \"{BEAT}\"))"),
+        };
+        until("the thread has ended", || context.run(&lives).text().to_lowercase(), |lives| lives == "false");
+    }
+}
+
+fn what_was_there_before_a_cancelled_command_stays(server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = folder.path().join("begun");
+    for (language, start, is_live) in STREAMS {
+        let context = server.context(language);
+        context.run(start).text();
+        let (program, lives, wait) = match language {
+            "python" => (
+                "import subprocess; program = subprocess.Popen(['sleep', '600'])",
+                "program.poll() is None",
+                format!("import time; open({begun:?}, 'w').close(); time.sleep(600)"),
+            ),
+            _ => (
+                "val program = new ProcessBuilder(\"sleep\", \"600\").start()",
+                "println(program.isAlive)",
+                format!("new java.io.File({begun:?}).createNewFile(); Thread.sleep(600000)"),
+            ),
+        };
+        context.run(program).text();
+        cancel(&context, &wait, &begun);
+        for what in [is_live, lives] {
+            assert_eq!(context.run(what).text().to_lowercase(), "true", "{language}: {what}");
+        }
+        if language == "scala" {
+            context.run("program.destroy()").text();
+        }
+    }
 }

@@ -2,13 +2,18 @@
 
 use serde_json::json;
 
-use crate::api::{error, table, text};
+use crate::api::{error, fits, table, text};
 use crate::case::Case;
 use crate::r;
 use crate::server::Server;
 
 pub(crate) fn cases() -> Vec<Case> {
-    shared![the_first_line_names_the_language, pip_installs_into_the_cluster_s_own_environment]
+    shared![
+        the_first_line_names_the_language,
+        pip_installs_into_the_cluster_s_own_environment,
+        dbutils_and_display_are_in_every_language,
+        errors_show_the_user_s_own_lines_and_the_root_first,
+    ]
 }
 
 fn the_first_line_names_the_language(server: &Server) {
@@ -60,4 +65,90 @@ fn pip_installs_into_the_cluster_s_own_environment(server: &Server) {
     let said = "…No matching distribution found for no-such-package";
     context.check("%pip install --no-index no-such-package", &error(&format!("…PipError…{said}"), said));
     context.check("%pip uninstall --yes probe-of-cells", &text("…Successfully uninstalled probe-of-cells-1.0…"));
+}
+
+/// Python that makes an object which shows itself as a picture, as many libraries' do.
+const PICTURE: &str = "
+import base64
+class Picture:
+    def _repr_png_(self):
+        return base64.b64decode('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==')
+";
+
+fn dbutils_and_display_are_in_every_language(server: &Server) {
+    let context = server.context("python");
+    let pictures = |language: &str, code: &str, count: usize| {
+        let results = context.run_in(language, code).results;
+        assert_eq!(results["resultType"], "images", "{code}: {results}");
+        let names: Vec<&str> =
+            results["fileNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(names.len(), count, "{code}: {names:?}");
+        assert!(names.iter().all(|name| name.starts_with("data:image/png;base64,iVBOR")), "{code}: {names:?}");
+    };
+    context.check(
+        "dbutils.widgets.text('w', 'v'); dbutils.widgets.dropdown('d', 'a', ['a', 'b']); getArgument('w')",
+        &text("'v'"),
+    );
+    context.check_in("scala", "getArgument(\"w\") + dbutils.widgets.get(\"d\")", &text("…: String = va"));
+    context.check_in("scala", "displayHTML(\"<b>s</b>\")", &text("<b>s</b>"));
+    context.check_in("scala", "display(List(1, 2)); display(\"x\")", &text("List(1, 2)\nx"));
+    context.check("display({'a': 1}); display('x')", &text("{'a': 1}\n'x'"));
+    pictures("scala", "import java.awt.image._; display(new BufferedImage(2, 2, BufferedImage.TYPE_INT_RGB))", 1);
+    pictures("python", "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\ndisplay(figure)", 1);
+    pictures("python", &format!("{PICTURE}\ndisplay(Picture())\nPicture()"), 2);
+    context.check("kept = 1", &text(""));
+    context.check_in("scala", "dbutils.library.restartPython()", &text(""));
+    context.check("'kept' in globals()", &text("False"));
+    context.check_in("scala", "dbutils.notebook.exit(\"s\")", &text("s"));
+    if r::installed() {
+        context.check_in("r", "dbutils$widgets$text('w', 'of r'); getArgument('w')", &text("[1] \"of r\""));
+        context.check_in("r", "displayHTML('<i>r</i>')", &text("<i>r</i>"));
+        context.check_in("r", "display(c(1, 2))", &text("[1] 1 2"));
+        pictures("r", "plot(1); plot(2)", 2);
+        context.run("kept = 1").text();
+        context.run_in("r", "dbutils$library$restartPython()").text();
+        context.check("'kept' in globals()", &text("False"));
+    }
+}
+
+fn errors_show_the_user_s_own_lines_and_the_root_first(server: &Server) {
+    let context = server.context("python");
+    let ours = ["firesteel_python", "firesteel.", "run_source", "guarded("];
+    for (language, code, summary, line) in [
+        ("python", "x = 1\n\ndef fails():\n    return x / 0\nfails()", "…ZeroDivisionError…", "<command-1>:4"),
+        (
+            "python",
+            "sc.parallelize([0]).map(lambda i: 1 / i).collect()",
+            "…ZeroDivisionError: division by zero",
+            "<command-2>",
+        ),
+        ("scala", "val a = 1\n\nval b: Int = \"x\"", "command-1:3: error: type mismatch;…", "command-1:3"),
+        (
+            "scala",
+            "def fails(n: Int) = n / 0\n\nfails(1)",
+            "ArithmeticException: / by zero",
+            "(command-2:1)\n\tat …(command-2:3)",
+        ),
+        (
+            "scala",
+            "sc.parallelize(1 to 2).map(n => n / (n - n)).collect()",
+            "ArithmeticException: / by zero\n(SparkException: Job aborted…",
+            "java.lang.ArithmeticException: / by zero\n\tat …(command-3:1)",
+        ),
+        (
+            "sql",
+            "select 1;\nselect 2,,3",
+            "Error in SQL statement: ParseException: …(line 2, pos 9)…",
+            "(line 2, pos 9)",
+        ),
+        ("r", "fails <- function(n) stop('in r')\n\nfails(1)", "Error in fails(1) : in r", "<command-1>"),
+    ] {
+        if language == "r" && !r::installed() {
+            continue;
+        }
+        let ended = context.run_in(language, code);
+        assert!(fits(&error(summary, &format!("…{line}…")), &ended.results), "{language}: {code}\n{:#}", ended.results);
+        let cause = ended.results["cause"].as_str().unwrap();
+        assert!(ours.iter().all(|frame| !cause.contains(frame)), "our own frames are left out: {cause}");
+    }
 }

@@ -17,6 +17,10 @@ use crate::clients::{self, Python};
 use crate::poll::until;
 use crate::processes;
 use crate::server::Server;
+use crate::time_limits::time_is_up;
+
+/// How long a command of a cluster may run, as it is said on the service.
+const LIMIT: &str = "spark.databricks.execution.timeout=5";
 
 /// The client of old, in Python.
 const DATABRICKS_CLI: Python = Python { name: "databricks-cli", packages: &["databricks-cli==0.18.0"] };
@@ -80,7 +84,8 @@ fn is_lost(server: &Server, cluster: &str, context: &str, code: &str, why: &str)
 }
 
 fn a_cluster_that_loses_a_part_says_why_and_comes_back(server: &Server) {
-    let (status, printed, said) = cli::run(server, &["clusters", "create", "trouble", "--env", "A=b"], "");
+    let (status, printed, said) =
+        cli::run(server, &["clusters", "create", "trouble", "--env", "A=b", "--conf", LIMIT], "");
     assert_eq!(status, 0, "{said}");
     assert!(said.contains("Starting cluster"), "{said}");
     let id = printed.trim();
@@ -101,8 +106,15 @@ fn a_cluster_that_loses_a_part_says_why_and_comes_back(server: &Server) {
     is_lost(server, id, &second, "SPARK_ERROR", "SparkContext was stopped");
     assert_eq!(cli::run(server, &["clusters", "start", id], "").0, 0);
 
-    // The driver dies.
+    // Its time limit holds in every life of a cluster. Then the driver dies.
     let third = context(server, id, "python");
+    let command = has(&third, "while True: pass");
+    let look = || {
+        let query = [("clusterId", id), ("contextId", &third), ("commandId", &command)];
+        server.http.get("/api/1.2/commands/status", &query).ok()
+    };
+    let ended = until("its time is up", look, |view| view["status"] == "Finished");
+    assert_eq!(ended["results"]["summary"], time_is_up(5), "{ended}");
     kill(Pid::from_raw(processes::driver(&server.data, id).pid), Signal::SIGKILL).unwrap();
     is_lost(server, id, &third, "DRIVER_UNEXPECTED_FAILURE", "signal 9");
     assert_eq!(cli::run(server, &["clusters", "start", id], "").0, 0);

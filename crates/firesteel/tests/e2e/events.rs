@@ -144,6 +144,17 @@ fn a_stream_tells_output_and_status_as_they_come_and_ends(server: &Server) {
     assert_eq!(statuses.last().map(String::as_str), Some("Finished"), "{statuses:?}");
 }
 
+/// What a stream tells from an event on that was seen: the output, and the id of its last event.
+#[track_caller]
+pub(crate) fn told_behind(context: &Context<'_>, id: &str, last: &str) -> (String, Option<String>) {
+    let seen = format!("Last-Event-ID: {last}");
+    let text = curl(context.server, &["--header", &seen, &url(context.server, context, id)]).reply.text;
+    let events = events(&text);
+    let output = events.iter().filter(|event| event.name == "output");
+    let output = output.map(|event| event.data["data"].as_str().unwrap()).collect();
+    (output, events.last().and_then(|event| event.id.clone()))
+}
+
 fn a_stream_goes_on_behind_the_last_event_that_was_seen(server: &Server) {
     let context = server.context("python");
     let id = context.send("print('0123456789' * 3)");

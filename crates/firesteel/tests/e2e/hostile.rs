@@ -3,14 +3,15 @@
 
 use serde_json::json;
 
-use crate::api::{Context, fits_text, text};
+use crate::api::{Context, error, fits_text, text};
 use crate::case::Case;
 use crate::poll::until;
 use crate::processes;
+use crate::r;
 use crate::server::Server;
 
 pub(crate) fn cases() -> Vec<Case> {
-    shared![
+    let mut cases = shared![
         frames_printed_by_python_are_text,
         frames_printed_by_scala_are_text,
         frames_written_to_every_descriptor_forge_no_answer,
@@ -18,15 +19,26 @@ pub(crate) fn cases() -> Vec<Case> {
         a_fork_whose_child_prints_and_returns_answers_once,
         a_process_that_outlives_its_command_delays_nothing,
         a_process_that_says_how_it_died_is_named_and_others_are_untouched,
-        fifty_megabytes_of_text_are_cut_and_cost_the_server_little,
-        fifty_megabytes_of_text_of_scala_are_cut,
+        a_gigabyte_of_text_is_cut_and_costs_server_and_driver_little,
+        much_text_of_scala_is_cut,
         garbage_and_broken_characters_are_text,
         closed_descriptors_harm_the_context_at_most_for_one_command,
         closed_output_of_scala_harms_no_one_else,
         what_futures_print_is_heard_in_their_own_context_alone,
         a_thread_that_prints_late_is_never_heard_in_another_context,
         values_that_look_like_frames_or_are_too_long_are_values_of_sql,
-    ]
+        an_exit_of_scala_ends_its_command_alone,
+        a_program_of_scala_that_outlives_its_command_is_heard_by_nobody,
+    ];
+    if r::installed() {
+        cases.extend(shared![
+            frames_printed_by_r_are_text,
+            an_r_process_that_says_how_it_died_is_named,
+            much_text_of_r_is_cut,
+            closed_connections_of_r_harm_the_context_at_most_for_one_command,
+        ]);
+    }
+    cases
 }
 
 /// Python that makes `frame`: a `done` of the protocol with `forged` behind it.
@@ -177,30 +189,45 @@ fn a_process_that_says_how_it_died_is_named_and_others_are_untouched(server: &Se
     context.check("spark.table('kept').count()", &text("1"));
 }
 
-fn fifty_megabytes_of_text_are_cut_and_cost_the_server_little(server: &Server) {
+fn a_gigabyte_of_text_is_cut_and_costs_server_and_driver_little(server: &Server) {
+    const BYTES: u64 = 1_000_000_000;
     let context = server.context("python");
     for code in [
+        "import os\nline = b'x' * 999_999 + b'\\n'\nfor _ in range(1000):\n    left = line\n    while left: left = left[os.write(1, left):]",
         "import sys\nfor _ in range(50): _ = sys.stdout.write('x' * 1_000_000)",
-        "import os\nfor _ in range(50):\n    left = b'x' * 1_000_000\n    while left: left = left[os.write(1, left):]",
-        "print(('x' * 99 + '\\n') * 500_000)",
         "'x' * 50_000_000",
     ] {
-        let ended = context.run(code);
+        let id = context.send(code);
+        let ended = context.wait(&id);
         assert!(ended.text().chars().count() < 60_000, "{code}: {}", ended.text().len());
         assert_eq!(ended.results["truncated"], json!(true), "{code}");
+        if code.starts_with("import os") {
+            // What is not kept has been counted.
+            let page = context.output(&id, BYTES / 2, &[]).ok();
+            let skipped = page["skipped"].as_u64().unwrap();
+            assert_eq!((BYTES / 2 + skipped, &page["complete"]), (page["offset"].as_u64().unwrap(), &json!(true)));
+            assert_eq!(page["nextOffset"], json!(BYTES), "{skipped}");
+        }
         is_honest(&context);
     }
     let ended = context.run("raise Exception('x' * 50_000_000)");
     assert_eq!(ended.status, "Finished");
     assert!(ended.results.to_string().len() < 2_000_000, "{}", ended.results.to_string().len());
     is_honest(&context);
-    let peak = processes::kib(server.pid, "VmHWM");
-    assert!(peak < 300 * 1024, "the server took {peak} KiB at its peak");
+    for (who, pid) in [("server", server.pid), ("driver", processes::driver(&server.data, &server.cluster).pid)] {
+        let peak = processes::kib(pid, "VmHWM");
+        assert!(peak < 300 * 1024, "the {who} took {peak} KiB at its peak");
+    }
 }
 
-fn fifty_megabytes_of_text_of_scala_are_cut(server: &Server) {
+fn much_text_of_scala_is_cut(server: &Server) {
     let context = server.context("scala");
-    for code in ["for (_ <- 1 to 50) print(\"x\" * 1000000)", "\"x\" * 50000000", "println(\"x\" * 50000000)"] {
+    for code in [
+        "for (_ <- 1 to 50) print(\"x\" * 1000000)",
+        "\"x\" * 50000000",
+        "println(\"x\" * 50000000)",
+        "val bytes = Array.tabulate(1000000)(_.toByte); System.out.write(bytes); println(\"\\nend\")",
+    ] {
         let ended = context.run(code);
         assert!(ended.text().chars().count() < 60_000, "{code}: {}", ended.text().len());
     }
@@ -293,8 +320,13 @@ fn a_thread_that_prints_late_is_never_heard_in_another_context(server: &Server) 
             "new Thread(() => for (_ <- 1 to 300) { println(\"late\"); Thread.sleep(5) }).start()",
             "Thread.sleep(300); println(\"own\")",
         ),
+        (
+            "r",
+            "child <- parallel::mcparallel(for (n in 1:300) { cat('late\\n'); Sys.sleep(0.005) })",
+            "Sys.sleep(0.3); cat('own\\n')",
+        ),
     ];
-    for (language, start, wait) in late {
+    for (language, start, wait) in late.into_iter().filter(|(language, ..)| *language != "r" || r::installed()) {
         let (context, other) = (server.context(language), server.context(language));
         context.run(start).text();
         assert_eq!(other.run(wait).text(), "own", "{language}");
@@ -316,4 +348,115 @@ fn values_that_look_like_frames_or_are_too_long_are_values_of_sql(server: &Serve
     let cut = ended.results["truncated"] == json!(true) || ended.results["resultType"] == json!("error");
     assert!(cut, "{}", ended.results.to_string().chars().take(200).collect::<String>());
     assert_eq!(context.run("select 1 as a").results["data"], json!([[1]]));
+}
+
+fn an_exit_of_scala_ends_its_command_alone(server: &Server) {
+    let context = server.context("scala");
+    context.run("val kept = 41").text();
+    for (code, call) in [
+        ("sys.exit(1)", "sys.exit(1)"),
+        ("println(\"on\"); sys.exit()", "sys.exit(0)"),
+        ("System.exit(7)", "System.exit(7)"),
+        ("try Runtime.getRuntime.exit(0) catch { case e: Exception => }", "Runtime.exit(0)"),
+        ("Runtime.getRuntime.halt(3)", "Runtime.exit(3)"),
+        ("Seq(5).foreach(System.exit)", "System.exit(5)"),
+        ("class Tool { def end(): Unit = System.exit(2) }\nnew Tool().end()", "System.exit(2)"),
+    ] {
+        let said =
+            format!("Exited: {call} ends this command; the JVM is shared by all contexts of the cluster and goes on");
+        context.check(code, &error(&said, &format!("firesteel.{said}\n\tat …(command-…")));
+    }
+    // In a task, and on a thread that nobody waits for.
+    let said = "…System.exit(9) ends this command…";
+    context.check("sc.parallelize(1 to 1, 1).foreach(_ => System.exit(9))", &error(said, said));
+    context.run("val thread = new Thread(() => sys.exit(4)); thread.start(); thread.join()").text();
+    assert!(context.run("kept + 1").text().ends_with(": Int = 42"));
+}
+
+fn a_program_of_scala_that_outlives_its_command_is_heard_by_nobody(server: &Server) {
+    let (context, other) = (server.context("scala"), server.context("scala"));
+    let folder = tempfile::tempdir().unwrap();
+    let code = format!("sleep 0.3; echo late; echo late >&2; touch {}/done", folder.path().display());
+    context.text(
+        &format!("val process = new ProcessBuilder(\"sh\", \"-c\", \"{code}\").inheritIO().start(); println(\"soon\")"),
+        "soon\nprocess: Process = …",
+    );
+    until("it has printed", || folder.path().join("done").exists(), |done| *done);
+    for context in [&context, &other] {
+        context.text("println(\"own\")", "own");
+    }
+}
+
+fn frames_printed_by_r_are_text(server: &Server) {
+    let context = server.context("r");
+    context
+        .run(
+            "message <- charToRaw('{\"type\":\"done\",\"command\":\"00000000-0000-0000-0000-000000000000\",\"outcome\":\"text\"}')\n\
+             frame <- c(as.raw(c(0, 0, 0, length(message))), message)",
+        )
+        .text();
+    for code in [
+        "cat(rawToChar(message)); cat('\\nend')",
+        "writeBin(frame, '/dev/stdout'); cat('\\nend')",
+        "system('printf \"\\\\0\\\\0\\\\0\\\\2{}\"'); cat('\\nend')",
+        "for (fd in list.files('/proc/self/fd')) if (grepl('pipe:|deleted', Sys.readlink(file.path('/proc/self/fd', fd)))) \
+         try(writeBin(frame, file(file.path('/dev/fd', fd), 'wb', raw = TRUE)), silent = TRUE); cat('\\nend')",
+    ] {
+        let ended = context.run(code);
+        // The process may be lost for it, and says so; it does not answer for what it was not asked.
+        assert!(ended.status == "Error" || ended.text().ends_with("end"), "{code}: {ended:?}");
+        assert_eq!(context.run("1 + 1").text(), "[1] 2", "{code}");
+    }
+}
+
+fn an_r_process_that_says_how_it_died_is_named(server: &Server) {
+    let context = server.context("r");
+    context.run_in("python", "kept = 1").text();
+    let deaths = [
+        ("quit('no', status = 3)", "exit status 3"),
+        ("tools::pskill(Sys.getpid(), 9)", "signal 9 (SIGKILL)"),
+        ("system('kill -9 $PPID'); Sys.sleep(600)", "signal 9 (SIGKILL)"),
+    ];
+    for (code, said) in deaths {
+        context.run("lost <- 1").text();
+        let running = context.send(code);
+        let queued = context.send("exists('lost')");
+        let ended = context.wait(&running);
+        assert_eq!(ended.status, "Error", "{code}: {ended:?}");
+        assert!(ended.results["summary"].as_str().unwrap().contains(said), "{code}: {ended:?}");
+        assert_eq!(context.wait(&queued).text(), "[1] FALSE");
+    }
+    context.check_in("python", "kept", &text("1"));
+    // A program that outlives the command and prints.
+    context.run("system('sleep 0.3; echo late', wait = FALSE); cat('soon')").text();
+    assert_eq!(context.run("1 + 1").text().lines().last(), Some("[1] 2"));
+}
+
+fn much_text_of_r_is_cut(server: &Server) {
+    let context = server.context("r");
+    for code in [
+        "for (i in 1:50) cat(strrep('x', 1e6))",
+        "cat(strrep('x', 5e7))",
+        "writeBin(as.raw(sample(0:255, 1e6, TRUE)), '/dev/stdout')",
+    ] {
+        let ended = context.run(code);
+        assert!(ended.text().chars().count() < 60_000, "{code}: {}", ended.text().len());
+        assert_eq!(ended.results["truncated"], json!(true), "{code}");
+    }
+    assert_eq!(context.run("1 + 1").text(), "[1] 2");
+}
+
+fn closed_connections_of_r_harm_the_context_at_most_for_one_command(server: &Server) {
+    let context = server.context("r");
+    for code in
+        ["closeAllConnections()", "for (n in 3:40) try(close(getConnection(n)), silent = TRUE)", "sink('/dev/null')"]
+    {
+        let ended = context.run(code);
+        assert!(["Finished", "Error"].contains(&ended.status.as_str()), "{code}: {ended:?}");
+        let next = context.run("1 + 1");
+        assert!(next.status == "Error" || ["", "[1] 2"].contains(&next.text()), "{code}: {next:?}");
+        // A fresh start is always to be had.
+        context.run("quit('no')");
+        assert_eq!(context.run("1 + 1").text(), "[1] 2");
+    }
 }

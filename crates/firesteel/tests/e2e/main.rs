@@ -17,6 +17,7 @@
 #[macro_use]
 mod case;
 mod api;
+mod bounds;
 mod cancels;
 mod cells;
 mod cli;
@@ -54,6 +55,7 @@ mod server;
 mod setup;
 mod sql;
 mod strict;
+mod time_limits;
 mod workspace;
 
 use std::process::ExitCode;
@@ -107,6 +109,7 @@ fn cases() -> Vec<case::Case> {
         sql::cases(),
         contexts::cases(),
         cancels::cases(),
+        time_limits::cases(),
         commands::cases(),
         output::cases(),
         events::cases(),
@@ -128,6 +131,7 @@ fn cases() -> Vec<case::Case> {
         dbfs::own_cases(),
         output::own_cases(),
         faults::cases(),
+        bounds::cases(),
     ];
     let own = own.into_iter().flatten();
     shared.chain(alone).chain(end).chain(own).collect()

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::api::{Context, Reply};
 use crate::case::Case;
-use crate::folders;
 use crate::poll::until;
 use crate::server::Server;
+use crate::{events, folders};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = shared![
@@ -236,6 +236,9 @@ fn output_goes_on_without_gap_or_double_behind_a_server_that_was_killed() {
     let (rest, page) = running.output_until(&id, from, |_, page| page["complete"] == true);
     assert_eq!(page["status"], "Finished");
     assert_eq!(first + &middle + &rest, all);
+    // So does a stream.
+    let (told, end) = events::told_behind(&running, &id, "100");
+    assert_eq!((told.as_str(), end), (&all[100..], Some(format!("{}-end", all.len()))));
     let (whole, page) = ending.output_until(&last, 0, |_, page| page["complete"] == true);
     assert_eq!((whole, &page["status"]), ((0..200).map(|n| format!("line {n}\n")).collect(), &json!("Error")));
     drop((running, ending));

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::api::Context;
@@ -19,7 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
     own![
         a_killed_server_comes_back_to_its_contexts_and_commands,
         a_dead_jvm_or_python_says_why_at_once,
-        a_jvm_that_user_code_ends_says_how,
+        a_jvm_that_user_code_ends_or_garbles_says_so_and_comes_back,
         a_dead_driver_says_so_and_leaves_no_process,
         a_driver_whose_server_does_not_come_back_ends_itself,
     ]
@@ -195,9 +194,10 @@ fn a_dead_jvm_or_python_says_why_at_once() {
     scala.destroy();
 
     let work = Work::start(&server);
-    kill(Pid::from_raw(processes::jvm(&data, &server.cluster).pid), Signal::SIGKILL).unwrap();
+    let context = server.context("scala");
+    context.send("import sys.process._; s\"kill -9 ${ProcessHandle.current.pid}\".!");
     work.is_lost("signal 9 (SIGKILL)");
-    drop(work);
+    drop((work, context));
     server.end();
 
     // The next start has a working cluster again.
@@ -206,17 +206,43 @@ fn a_dead_jvm_or_python_says_why_at_once() {
     server.end();
 }
 
-fn a_jvm_that_user_code_ends_says_how() {
+/// As code of a library does, which is not changed as the user's own is.
+const EXIT: &str = "Class.forName(\"java.lang.System\").getMethod(\"exit\", classOf[Int]).invoke(null, Int.box(7))";
+
+/// Writes an answer that was never given to every descriptor of the JVM: its connections to the driver are among them.
+const FORGE: &str = r#"
+val message = """{"type":"done","command":"00000000-0000-0000-0000-000000000000","outcome":"text","payload":true}""".getBytes
+def size(n: Int) = java.nio.ByteBuffer.allocate(4).putInt(n).array
+val frame = size(message.length) ++ message ++ size(6) ++ "forged".getBytes
+val make = classOf[java.io.FileDescriptor].getDeclaredConstructor(classOf[Int])
+make.setAccessible(true)
+for (number <- 3 to 1000)
+  try new java.io.FileOutputStream(make.newInstance(Int.box(number))).write(frame)
+  catch { case _: java.io.IOException => }
+"#;
+
+fn a_jvm_that_user_code_ends_or_garbles_says_so_and_comes_back() {
     let data = folders::fresh_data();
     let server = start("up", &data);
     let work = Work::start(&server);
     let context = server.context("scala");
-    let last = context.send("System.exit(7)");
+    let last = context.send(EXIT);
     work.is_lost("exit status 7");
     let ended = context.wait(&last);
     assert_eq!(ended.status, "Error");
     assert!(ended.results["cause"].as_str().unwrap().contains("exit status 7"), "{ended:?}");
     drop((work, context));
+
+    let ask = json!({"clusterId": server.cluster});
+    assert_eq!(server.http.post("/api/1.2/clusters/restart", &ask).id(), server.cluster);
+    let running = || server.http.get("/api/1.2/clusters/status", &[("clusterId", &server.cluster)]).ok();
+    until("the cluster is Running again", running, |view| view["status"] == "Running");
+    let contexts = ["python", "scala", "sql"].map(|language| server.context(language));
+    let forging = contexts[1].send(FORGE);
+    until("the cluster is given up", running, |view| view["status"] == "Error");
+    let ended = contexts[1].wait(&forging);
+    assert_eq!((ended.status.as_str(), ended.results.to_string().contains("forged")), ("Error", false), "{ended:?}");
+    contexts.into_iter().for_each(drop);
     server.end();
 }
 
@@ -224,9 +250,12 @@ fn a_dead_driver_says_so_and_leaves_no_process() {
     let data = folders::fresh_data();
     let server = start("up", &data);
     let work = Work::start(&server);
-    kill(Pid::from_raw(processes::driver(&data, &server.cluster).pid), Signal::SIGKILL).unwrap();
+    let driver = processes::driver(&data, &server.cluster);
+    let context = server.context("scala");
+    context.send("ProcessHandle.current.parent.get.destroyForcibly()");
     work.is_lost("driver");
-    drop(work);
+    assert!(!processes::is_alive(driver.pid));
+    drop((work, context));
     server.end();
 }
 
