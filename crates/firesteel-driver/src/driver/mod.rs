@@ -233,6 +233,7 @@ enum Event {
     Exited(Child, ExitStatus),
     R(InterpreterId, ReportR),
     Tick,
+    Press,
     Stop,
 }
 
@@ -250,6 +251,8 @@ impl Driver {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            // What stops at the third interrupt shall not wait for three ticks.
+            let press = self.next_press();
             let event = tokio::select! {
                 biased; // a cancel before more output; a child's last words before its exit
                 _ = terminate.recv() => Event::Stop,
@@ -264,6 +267,7 @@ impl Driver {
                 Some((id, said)) = inboxes.r.recv() => Event::R(id, said),
                 Some((child, status)) = inboxes.exits.recv() => Event::Exited(child, status),
                 _ = ticks.tick() => Event::Tick,
+                () = until(press), if press.is_some() => Event::Press,
             };
             if self.handle(event).is_break() {
                 return Ok(());
@@ -295,6 +299,7 @@ impl Driver {
             Event::Interpreter(id, event) => self.interpreter_said(id, event),
             Event::Exited(child, status) => self.child_exited(child, status),
             Event::Tick => return self.tick(),
+            Event::Press => self.press_stops(Instant::now()),
         }
         ControlFlow::Continue(())
     }
@@ -422,4 +427,12 @@ impl Driver {
 
 fn held(context: &Context) -> HeldContext {
     HeldContext { context: context.id, accepted: context.queue.accepted() }
+}
+
+/// Waits until then; for ever, if there is no such moment.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
 }

@@ -18,7 +18,7 @@ use crate::protocol::interpreters::InterpreterId;
 use crate::protocol::link::DriverEvent;
 
 /// How long a command that is to stop may take until it is interrupted again; the pause doubles.
-const AGAIN_FIRST: Duration = Duration::from_millis(100);
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
 
 /// What the pause grows to.
 const AGAIN_MAX: Duration = Duration::from_millis(500);
@@ -67,6 +67,13 @@ impl Driver {
         let (interpreter, since) = (run.interpreter, Instant::now());
         run.stop = Some(Stop { why, since, again: (since + AGAIN_FIRST, AGAIN_FIRST) });
         self.interrupt(interpreter, id, command);
+    }
+
+    /// When the next command that is to stop is interrupted again.
+    pub(super) fn next_press(&self) -> Option<Instant> {
+        let running = self.contexts.values().filter(|context| context.queue.running().is_some());
+        let stops = running.filter_map(|context| context.run.as_ref()?.stop.as_ref());
+        stops.map(|stop| stop.again.0).min()
     }
 
     /// Ends commands whose time is up, interrupts again those that are to stop, and gives up interpreters that do not.
