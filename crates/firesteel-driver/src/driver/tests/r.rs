@@ -2,20 +2,13 @@
 
 use super::*;
 
-async fn ready_with(change: impl FnOnce(&mut DriverSpec)) -> (Bench, Server) {
-    let bench = Bench::with(change).await;
-    let mut server = bench.connect().await;
-    assert!(matches!(server.event().await.0, DriverEvent::Ready { .. }));
-    (bench, server)
-}
-
 fn work(bench: &Bench) -> usize {
     std::fs::read_dir(bench.spec.folder.join("r-work")).map_or(0, Iterator::count)
 }
 
 #[tokio::test]
 async fn spares_are_made_when_asked_for_and_leave_no_names() {
-    let (bench, mut server) = ready_with(|spec| spec.spares.r = 1).await;
+    let (bench, mut server) = Bench::ready_with(|spec| spec.spares.r = 1).await;
     wait("a spare", || (work(&bench) == 1).then_some(())).await;
     let context = server.open(R).await;
     assert_eq!(server.run(context, R, "echo 1").await, "1");
@@ -53,7 +46,7 @@ async fn one_that_does_not_start_says_what_it_said() {
 
 #[tokio::test]
 async fn without_r_its_commands_say_what_to_install() {
-    let (bench, mut server) = ready_with(|spec| spec.r = None).await;
+    let (bench, mut server) = Bench::ready_with(|spec| spec.r = None).await;
     let context = server.open(PYTHON).await;
     let command = server.execute(context, R, "echo 1").await;
     server.started(context, command).await;
@@ -65,7 +58,8 @@ async fn without_r_its_commands_say_what_to_install() {
 
 #[tokio::test]
 async fn one_that_cannot_be_started_says_why() {
-    let (bench, mut server) = ready_with(|spec| spec.r.as_mut().unwrap().program = "/nonexistent/Rscript".into()).await;
+    let (bench, mut server) =
+        Bench::ready_with(|spec| spec.r.as_mut().unwrap().program = "/nonexistent/Rscript".into()).await;
     let context = server.open(PYTHON).await;
     let command = server.execute(context, R, "echo 1").await;
     let said = server.lost(context, command).await;
@@ -164,7 +158,8 @@ async fn a_query_whose_asker_died_is_cancelled() {
 
 #[tokio::test]
 async fn a_query_without_an_interpreter_is_an_error_in_r() {
-    let (bench, mut server) = ready_with(|spec| drop(spec.conf.insert("fake".to_owned(), "no-sql".to_owned()))).await;
+    let (bench, mut server) =
+        Bench::ready_with(|spec| drop(spec.conf.insert("fake".to_owned(), "no-sql".to_owned()))).await;
     let context = server.open(R).await;
     let said = server.run(context, R, "query echo 1").await;
     assert!(said.starts_with("error: the query was lost") && said.contains("no SQL today"), "{said}");
