@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::api::Context;
+use crate::api::{Context, Ended};
 use crate::case::Case;
 use crate::folders;
 use crate::nodes::{Cluster, is_worker};
@@ -227,10 +227,10 @@ impl<'a> Load<'a> {
         python.text(&format!("kept = {round}"), "");
         let running = [
             scala.send("sc.parallelize(1 to 8, 8).map { n => Thread.sleep(500); n }.sum"),
-            python.send("import time\nfor _ in range(40): time.sleep(0.1)\nsum(range(9))"),
+            python.send("import time\nfor _ in range(80): time.sleep(0.1)\nsum(range(9))"),
         ];
-        scala.wait_for(&running[0], "Running");
         python.wait_for(&running[1], "Running");
+        until("the job has begun", || scala.command(&running[0]).ok(), |seen| seen["status"] != "Queued");
         Self { scala, python, running, round }
     }
 
@@ -250,21 +250,18 @@ impl<'a> Load<'a> {
 
     /// How many contexts do not hold what they held, or did not come to the end of what they ran.
     fn lost(&self, victim: Victim) -> usize {
-        let says = |context: &Context<'_>, code: &str, expected: &str| {
-            let ended = context.run(code);
-            ended.status == "Finished" && ended.results["data"].as_str().is_some_and(|data| data.ends_with(expected))
-        };
-        let kept = self.round.to_string();
-        let ran = |context: &Context<'_>, command: &str| {
-            let ended = context.wait(command);
-            ended.results["data"].as_str().is_some_and(|data| data.ends_with("36") || data.ends_with("36.0"))
-        };
-        let scala = ran(&self.scala, &self.running[0]) && says(&self.scala, "kept", &format!("= {kept}"));
-        // With the parent of the Python processes goes what they held; the context has a fresh one.
+        let kept = format!("{}", self.round);
+        let scala =
+            ends(&self.scala.wait(&self.running[0]), "36.0") && ends(&self.scala.run("kept"), &format!("= {kept}"));
+        let ran = self.python.wait(&self.running[1]);
         let python = match victim {
-            Victim::Python => self.python.wait(&self.running[1]).status == "Error" && says(&self.python, "1 + 1", "2"),
-            _ => ran(&self.python, &self.running[1]) && says(&self.python, "kept", &kept),
+            // With the parent of the Python processes goes what they held; the context has a fresh one.
+            Victim::Python => ran.status == "Error" && ends(&self.python.run("1 + 1"), "2"),
+            _ => ends(&ran, "36") && ends(&self.python.run("kept"), &kept),
         };
+        if !python {
+            eprintln!("Python, after the death of {victim:?}: {ran:?}");
+        }
         [scala, python].into_iter().filter(|held| !held).count()
     }
 
@@ -272,6 +269,16 @@ impl<'a> Load<'a> {
         // Those of a driver that died went with the restart: they destroy nothing then.
         drop((self.scala, self.python));
     }
+}
+
+/// Tells whether a command ended with this text.
+fn ends(ended: &Ended, expected: &str) -> bool {
+    let fits =
+        ended.status == "Finished" && ended.results["data"].as_str().is_some_and(|data| data.ends_with(expected));
+    if !fits {
+        eprintln!("it was to end with `{expected}`: {ended:?}");
+    }
+    fits
 }
 
 fn is(context: &Context<'_>, status: &str) -> bool {
