@@ -115,6 +115,43 @@ impl fmt::Display for CommandId {
     }
 }
 
+/// Names one library: a small number, which is the `object_id` of its node in the workspace too (reference, section 1.6);
+/// a decimal string on the wire of 1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LibraryId(u64);
+
+impl LibraryId {
+    /// Returns the number; at most 2^53, so that every client reads it whole as `object_id`.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u32> for LibraryId {
+    fn from(number: u32) -> Self {
+        Self(number.into())
+    }
+}
+
+impl FromStr for LibraryId {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let digits = !text.is_empty() && text.len() <= 16 && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse::<u64>() {
+            Ok(number) if digits && number <= 1 << 53 => Ok(Self(number)),
+            _ => Err(BadId::new("library", text)),
+        }
+    }
+}
+
+impl fmt::Display for LibraryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// Lets an id travel as a string: what serde needs beside `FromStr` and `Display`.
 macro_rules! string_id {
     ($($id:ty),*) => {$(
@@ -134,7 +171,7 @@ macro_rules! string_id {
     )*};
 }
 
-string_id!(ClusterId, ContextId, CommandId);
+string_id!(ClusterId, ContextId, CommandId, LibraryId);
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +191,9 @@ mod tests {
         }
         for bad in ["", "-1", "+1", "1e3", "99999999999999999999", "0x10", " 1"] {
             assert!(bad.parse::<ContextId>().is_err(), "{bad}");
+        }
+        for bad in ["", "-1", "1a", "99999999999999999"] {
+            assert!(bad.parse::<LibraryId>().is_err(), "{bad}");
         }
         for bad in ["", "1", "{3a601163-d3c7-40f9-9c61-deb92c7a2c9d}", "3a601163d3c740f99c61deb92c7a2c9d"] {
             assert!(bad.parse::<CommandId>().is_err(), "{bad}");

@@ -10,9 +10,10 @@ pub mod contexts;
 pub mod errors;
 pub mod ids;
 pub mod language;
+pub mod libraries;
 pub mod results;
 pub mod schedules;
 pub mod v2;
 
-pub use ids::{ClusterId, CommandId, ContextId};
+pub use ids::{ClusterId, CommandId, ContextId, LibraryId};
 pub use language::Language;

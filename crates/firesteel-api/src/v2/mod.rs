@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod clusters;
 pub mod dbfs;
 pub mod events;
+pub mod libraries;
 pub mod secrets;
 pub mod termination;
 pub mod workspace;
