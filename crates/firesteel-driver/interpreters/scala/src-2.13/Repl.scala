@@ -5,6 +5,7 @@
 // that never passed a stream user code can print to.
 package firesteel
 
+import java.io.File
 import java.nio.file.Path
 import java.util.UUID
 
@@ -18,11 +19,16 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
   /** Whose its classes are: see `Owners`. */
   val owner: Int = Owners.newNumber()
 
+  /** The libraries that the compiler knows. Those of now are on its class path; it takes in others only once it has begun. */
+  private var librariesTaken = lines.libraries.getURLs.toSeq
+
   private val settings = new Settings(message => Log.warn(s"scala compiler: $message"))
   // The compiler only counts deprecations and says how to see them at a prompt that is not there, so it is told not to.
   settings.processArguments(
-    List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", classPath,
+    List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", wholeClassPath,
       "-Wconf:cat=deprecation:silent,cat=feature:silent"), processAll = true)
+
+  private def wholeClassPath: String = (classPath +: librariesTaken.map(_.getPath)).mkString(File.pathSeparator)
 
   private val reporter = new CollectingReporter(settings, echoCharsMax)
   private val intp = new Interpreting
@@ -38,6 +44,7 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
   /** Compiles, and defines nothing yet. `name` is what the source is called in messages and stack traces. */
   def compile(source: String, name: String): Compiled = {
     takeLines()
+    takeLibraries()
     reporter.start()
     val compiled = intp.withLabel(name)(intp.compile(source, synthetic = false)) match {
       case Right(request) => Compiled.Ready(reporter.messages, () => evaluate(request), () => intp.recordRequest(request))
@@ -80,6 +87,16 @@ final class Repl(classPath: String, classes: Path, lines: ReplClasses, echoChars
       blocks += first
       lastLine_=(first)
     }
+
+  /** Lets the compiler see the libraries that were attached since it last looked. */
+  private def takeLibraries(): Unit = {
+    val jars = lines.libraries.getURLs.toSeq
+    if (jars.length > librariesTaken.length) {
+      new intp.global.Run // without a run begun the compiler takes note of the jars and not of their packages
+      intp.global.extendCompilerClassPath(jars.drop(librariesTaken.length): _*)
+      librariesTaken = jars
+    }
+  }
 
   // The counter has no public setter.
   private def counter(suffix: String) = intp.naming.getClass.getMethods.find(_.getName.endsWith(suffix)).get

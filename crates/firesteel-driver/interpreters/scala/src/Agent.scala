@@ -137,8 +137,7 @@ final class Engines(launch: Launch, streams: (String, Int) => Unit) {
   }
 
   def scalaInterpreter(limits: Limits): ScalaInterpreter = {
-    val path = (System.getProperty("java.class.path").split(File.pathSeparator) ++ jars.map(_.getPath)).mkString(File.pathSeparator)
-    ScalaInterpreter.make(path, launch.classesDir, classes, () => started, limits)
+    ScalaInterpreter.make(System.getProperty("java.class.path"), launch.classesDir, classes, () => started, limits)
   }
 }
 
@@ -154,6 +153,8 @@ final class Control(launch: Launch) {
   private val secretAsks = new SecretAsks(fields => connection.send(fields: _*))
   SecretUtils.asks = secretAsks
   private lazy val gateways = new Gateways(engines.sessions, limits, cancels.lateJobs)
+  private lazy val installer =
+    new Installer(() => engines.spark, engines.classes.libraries, fields => connection.send(fields: _*))
 
   /** Makes Scala interpreters one after the other: making one keeps a core busy, and the others are for user code. */
   private val maker: ExecutorService = Executors.newSingleThreadExecutor { (task: Runnable) =>
@@ -216,6 +217,7 @@ final class Control(launch: Launch) {
       Agent.daemon("firesteel-resize")(ExecutorWatch.resize(engines.spark, executors))
     case "secret_answer" => secretAsks.answered(message)
     case "login_answer" => logins.answered(message.text("login").toLong, message.fields.get("right").contains(true))
+    case "fetch_library" => installer.fetch(message)
     case "close_context" => engines.sessions.close(message.text("context"))
     case other => throw new IOException(s"unknown message `$other`")
   }

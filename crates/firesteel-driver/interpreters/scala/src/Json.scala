@@ -69,6 +69,10 @@ object Json {
         case flag: Boolean => json.writeBoolean(flag)
         case number: Int => json.writeNumber(number)
         case number: Long => json.writeNumber(number)
+        case items: Seq[_] =>
+          json.writeStartArray()
+          items.foreach(item => json.writeString(item.toString))
+          json.writeEndArray()
         case other => json.writeString(other.toString)
       }
     }

@@ -18,8 +18,10 @@ object ReplClasses {
 
 /** The libraries user code sees beside Spark's. It is the parent of every interpreter's own loader, and knows none of their classes. */
 final class Libraries(jars: Seq[URL], parent: ClassLoader) extends URLClassLoader(jars.toArray, parent) {
-  /** Makes a library visible to code that is compiled from now on. */
+  /** Makes a library visible: to code that runs at once, to an interpreter's compiler before its next command. */
   def add(jar: URL): Unit = addURL(jar)
+
+  def has(fileName: String): Boolean = getURLs.exists(_.getPath.endsWith(s"/$fileName"))
 }
 
 final class ReplClasses(val libraries: Libraries) extends ClassLoader(libraries) {
