@@ -155,7 +155,7 @@ pub struct ListedLibrary {
 pub struct LibraryView {
     /// Whether clusters made later get it too.
     pub attach_all_clusters: bool,
-    /// Its files, as URIs.
+    /// Its files, by their names below `dbfs:/FileStore/jars`; the name of a package where there is none.
     pub files: Vec<String>,
     /// The folder of the workspace it lies in.
     pub folder: String,

@@ -34,10 +34,11 @@ pub(crate) struct Numbered {
 
 impl Numbered {
     fn cost(&self) -> usize {
-        use DriverEvent::{ContextFailed, Failed, Lost, Resized};
+        use DriverEvent::{ContextFailed, Failed, Library, Lost, Resized};
         let reason = match &self.what {
             Failed { reason, .. } | ContextFailed { reason, .. } | Lost { reason, .. } => reason.len(),
             Resized { reason: Some(reason), .. } => reason.len(),
+            Library { messages, .. } => messages.iter().map(String::len).sum(),
             _ => 0,
         };
         EVENT_BYTES + reason + self.payload.as_ref().map_or(0, Bytes::len)

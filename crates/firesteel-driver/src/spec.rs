@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use firesteel_api::ClusterId;
+use firesteel_api::libraries::Library;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::interpreters::ResultLimits;
@@ -46,6 +47,12 @@ pub struct DriverSpec {
     /// How much memory a Python or R process of a context may have for data, in MiB; 0 is no limit.
     #[serde(default)]
     pub context_memory_mb: u64,
+    /// The libraries that are installed before the cluster is ready, in this order.
+    #[serde(default)]
+    pub libraries: Vec<Library>,
+    /// How long the installer of one library may take, in seconds.
+    #[serde(default = "library_seconds")]
+    pub library_seconds_max: u64,
     /// How long the driver waits for a server that went away, in seconds.
     pub orphan_seconds: u64,
     /// How long code that is to stop may go on until it loses what it runs in, in seconds.
@@ -108,6 +115,11 @@ impl Default for SpareCounts {
     fn default() -> Self {
         Self { scala: 1, python: 2, sql: 1, r: 0 }
     }
+}
+
+/// For a specification that an older server wrote.
+fn library_seconds() -> u64 {
+    900
 }
 
 impl DriverSpec {

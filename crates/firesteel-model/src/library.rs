@@ -1,7 +1,11 @@
 //! A library's life on one cluster: from the wish to have it until it is there, or to lose it until it is gone.
 
+mod check;
+
 use firesteel_api::libraries::AttachmentStatus;
 use firesteel_api::v2::libraries::InstallStatus;
+
+pub use check::{BadLibrary, check};
 
 use crate::UnknownState;
 
@@ -15,7 +19,7 @@ use crate::UnknownState;
 ///   UninstallOnRestart ◀── uninstall asked of a live cluster: any
 ///          └──asked for──▶ Pending
 ///
-///   a new driver:  UninstallOnRestart ──▶ (none);  any other ──▶ Pending
+///   the driver is gone:  UninstallOnRestart ──▶ (none);  any other ──▶ Pending
 ///   uninstall asked of a cluster without a driver: any ──▶ (none)
 /// ```
 ///
@@ -50,8 +54,8 @@ pub enum LibraryEvent {
     UninstallAsked,
     /// A user wants it gone; the cluster has no driver.
     UninstallAskedIdle,
-    /// The cluster gets a new driver, which has nothing yet.
-    NewDriver,
+    /// The cluster's driver is gone, and what it had with it.
+    DriverGone,
 }
 
 impl LibraryState {
@@ -61,9 +65,9 @@ impl LibraryState {
     pub fn after(self, event: LibraryEvent) -> Option<Self> {
         use {LibraryEvent as E, LibraryState as S};
         match (self, event) {
-            (_, E::UninstallAskedIdle) | (S::UninstallOnRestart, E::NewDriver) => None,
+            (_, E::UninstallAskedIdle) | (S::UninstallOnRestart, E::DriverGone) => None,
             (_, E::UninstallAsked) => Some(S::UninstallOnRestart),
-            (_, E::NewDriver) | (S::Failed | S::UninstallOnRestart, E::InstallAsked) => Some(S::Pending),
+            (_, E::DriverGone) | (S::Failed | S::UninstallOnRestart, E::InstallAsked) => Some(S::Pending),
             (S::Pending | S::Installing, E::Begun) => Some(S::Installing),
             (S::Pending | S::Installing, E::Installed) => Some(S::Installed),
             (S::Pending | S::Installing, E::Failed) => Some(S::Failed),
@@ -130,7 +134,7 @@ mod tests {
             "fail" => LibraryEvent::Failed,
             "drop" => LibraryEvent::UninstallAsked,
             "drop-idle" => LibraryEvent::UninstallAskedIdle,
-            "driver" => LibraryEvent::NewDriver,
+            "driver" => LibraryEvent::DriverGone,
             other => panic!("no event is called `{other}`"),
         }
     }

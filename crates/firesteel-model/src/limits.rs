@@ -21,6 +21,10 @@ pub const TEXT_CHARS_MAX: usize = 50_000;
 /// What one command prints, as it is kept while it runs and after; of what is beyond, the last. The most that the service
 /// lets a driver be set to.
 pub const OUTPUT_BYTES_MAX: usize = 20_000_000;
+/// The file of one library.
+pub const LIBRARY_BYTES_MAX: u64 = 10 << 30;
+/// How long the installer of one library may take.
+pub const LIBRARY_SECONDS_MAX: u64 = 900;
 /// Event streams open at a time: one for each context, and as many again.
 pub const EVENT_STREAMS_MAX: usize = 300;
 /// One table result on disk: all its rows, as Arrow.
@@ -71,6 +75,10 @@ pub struct Limits {
     pub text_chars_max: usize,
     /// What one command prints, as it is kept while it runs and after.
     pub output_bytes_max: usize,
+    /// The file of one library.
+    pub library_bytes_max: u64,
+    /// How long the installer of one library may take.
+    pub library_seconds_max: u64,
     /// Event streams open at a time.
     pub event_streams_max: usize,
     /// One table result on disk: all its rows, as Arrow. With 0, nothing is kept beyond what the results object has.
@@ -113,6 +121,8 @@ impl Default for Limits {
             table_bytes_max: TABLE_BYTES_MAX,
             text_chars_max: TEXT_CHARS_MAX,
             output_bytes_max: OUTPUT_BYTES_MAX,
+            library_bytes_max: LIBRARY_BYTES_MAX,
+            library_seconds_max: LIBRARY_SECONDS_MAX,
             event_streams_max: EVENT_STREAMS_MAX,
             result_bytes_max: RESULT_BYTES_MAX,
             result_seconds_max: RESULT_SECONDS_MAX,
@@ -147,6 +157,8 @@ impl Limits {
             // As JSON, a character takes up to six bytes.
             ("text_chars_max", self.text_chars_max as u64, 1, BULK_MAX / 6),
             ("output_bytes_max", self.output_bytes_max as u64, 0, BULK_MAX),
+            ("library_bytes_max", self.library_bytes_max, 1, 1 << 36),
+            ("library_seconds_max", self.library_seconds_max, 1, YEAR),
             // Each holds a connection of its own over HTTP/1.1; those have a bound too.
             ("event_streams_max", self.event_streams_max as u64, 0, 10_000),
             ("result_bytes_max", self.result_bytes_max, 0, DISK_MAX),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::columns::{self, integer, number, parsed, unreadable};
 use crate::error::{Failure, bounded};
-use crate::{Store, StoreError, history};
+use crate::{Store, StoreError, history, installs};
 
 /// The settings of one cluster, as JSON.
 const SETTINGS_BYTES_MAX: usize = 1024 * 1024;
@@ -79,6 +79,7 @@ impl Store {
         let settings = settings_json(&cluster.settings)?;
         self.write("store a cluster", move |db| {
             insert(db, &cluster, &settings)?;
+            installs::give_all(db, &cluster.id)?;
             let details = EventDetails {
                 cluster_size: Some(cluster.settings.size()),
                 user: cause.user(),

@@ -4,11 +4,12 @@
 //! is done. An event that comes again, after a crash between the two, is recognised by its number. Every change goes
 //! through the model, so that one which is late (the command is over, the context was destroyed) changes nothing.
 
+use firesteel_api::libraries::Library;
 use firesteel_api::results::Results;
 use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId};
 use firesteel_model::history as rules;
-use firesteel_model::{Cause, ClusterEvent, CommandEvent, CommandState, ContextEvent, ContextState};
+use firesteel_model::{Cause, ClusterEvent, CommandEvent, CommandState, ContextEvent, ContextState, LibraryEvent};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clusters::need;
@@ -16,7 +17,7 @@ use crate::columns::{self, integer, number, parsed};
 use crate::error::Failure;
 use crate::lives::{count_workers, move_cluster};
 use crate::store::now_ms;
-use crate::{Output, Store, StoreError, history, outputs};
+use crate::{Output, Store, StoreError, history, installs, outputs};
 
 /// The results of one command; the protocol's payload has the same bound.
 const RESULTS_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -60,6 +61,15 @@ pub enum Change {
         context: ContextId,
         /// How many.
         active: usize,
+    },
+    /// A library of the cluster is further.
+    Library {
+        /// The library.
+        library: Library,
+        /// What has happened to it.
+        event: LibraryEvent,
+        /// What the installer said.
+        messages: Vec<String>,
     },
     /// The interpreter took the command.
     CommandStarted {
@@ -164,6 +174,7 @@ fn make(db: &Connection, cluster: &ClusterId, change: Change) -> Result<(), Fail
                 integer(active as u64)
             ])?;
         }
+        Change::Library { library, event, messages } => installs::report(db, cluster, &library, event, &messages)?,
         Change::CommandStarted { command } => drop(move_command(db, cluster, command, CommandEvent::Started)?),
         Change::CommandCancelled { command, lost } => {
             drop(move_command(db, cluster, command, CommandEvent::Interrupted { lost })?);

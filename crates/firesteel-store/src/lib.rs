@@ -1,5 +1,5 @@
 //! What must survive a restart, in one SQLite file: users, tokens, clusters, contexts, commands, what they print and
-//! their results, secrets and the workspace; and the files of `dbfs:/`, in a folder (`files`).
+//! their results, libraries, secrets and the workspace; and the files of `dbfs:/`, in a folder (`files`).
 //!
 //! Only this crate knows SQL. It takes and returns the types of `firesteel_api` and `firesteel_model`, and asks the
 //! model what an event means, so that the rules are those of every other part.
@@ -19,6 +19,8 @@ mod error;
 mod events;
 pub mod files;
 mod history;
+mod installs;
+mod libraries;
 mod lives;
 mod migrations;
 mod outputs;
@@ -40,6 +42,8 @@ pub use contexts::ContextRecord;
 pub use error::StoreError;
 pub use events::{Applied, Change};
 pub use history::HistoryQuery;
+pub use installs::InstallRecord;
+pub use libraries::{LibraryRecord, NewLibrary};
 pub use outputs::{Output, OutputPage};
 pub use schedules::{NewRun, RunOutcome, RunRecord, ScheduleOrigin, ScheduleRecord};
 pub use secrets::{SecretAcl, SecretRecord, SecretValue};

@@ -13,7 +13,7 @@ use crate::columns::{self, integer, number};
 use crate::error::{Failure, bounded};
 use crate::events::lose_contexts;
 use crate::store::now_ms;
-use crate::{ClusterRecord, Store, StoreError, history};
+use crate::{ClusterRecord, Store, StoreError, history, installs};
 
 impl Store {
     /// Puts a cluster through an event and returns what is known of it then. What the model refuses is
@@ -135,6 +135,7 @@ pub(crate) fn move_cluster(
     let mut record = need(db, id)?;
     if let ClusterEvent::Lost { reason, .. } = event {
         lose_contexts(db, id, reason)?;
+        installs::driver_gone(db, id)?;
     }
     let before = record.state.clone();
     let after = before.clone().after(event.clone()).map_err(StoreError::Refused)?;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_workspace_secrets.sql"),
     include_str!("../migrations/0005_outputs.sql"),
     include_str!("../migrations/0006_schedules.sql"),
+    include_str!("../migrations/0007_libraries.sql"),
 ];
 
 /// Applies what is missing, all of it or nothing. Refuses a database that a newer program wrote.

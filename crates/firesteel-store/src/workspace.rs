@@ -218,6 +218,11 @@ pub(crate) fn folder(db: &Connection, path: &TreePath) -> Result<Node, Failure> 
     find(db, path)?.ok_or_else(|| missing(path).into())
 }
 
+/// Tells whether there is a node of this path, or will be as soon as somebody looks.
+pub(crate) fn is_taken(db: &Connection, path: &TreePath) -> rusqlite::Result<bool> {
+    Ok(is_given("", path) || find(db, path)?.is_some())
+}
+
 /// Adds a node and returns its number. Its folder must be there.
 pub(crate) fn insert(
     db: &Connection,

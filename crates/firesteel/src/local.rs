@@ -87,6 +87,8 @@ impl Launcher for Local {
             output_bytes_max: self.limits.output_bytes_max,
             results_bytes_max: self.limits.results_bytes_max,
             spares: self.spares,
+            libraries: Vec::new(),
+            library_seconds_max: self.limits.library_seconds_max,
             orphan_seconds: self.orphan_seconds,
             context_memory_mb: self.limits.context_memory_mb,
             cancel_seconds_max: self.limits.cancel_seconds_max,

@@ -53,6 +53,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
 
     let store = Store::open(&data)?;
     let kept = Kept::open(&data, store.clone())?;
+    kept.remove_stray_libraries().await?;
     let (listener, address) = listen(&args, &config).await?;
     let tls = match args.no_tls {
         true => None,
@@ -73,6 +74,7 @@ pub(crate) async fn run(args: ServeArgs, data: PathBuf, on_stop: OnStop) -> anyh
     let settings = Settings {
         hold: config.limits.hold_max(),
         command_bytes_max: config.limits.command_bytes_max,
+        library_bytes_max: config.limits.library_bytes_max,
         event_streams_max: config.limits.event_streams_max,
         page_rows_max: config.limits.rows_max,
         page_bytes_max: config.limits.table_bytes_max,

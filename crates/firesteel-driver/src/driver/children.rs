@@ -17,6 +17,7 @@ use crate::driver::Driver;
 use crate::driver::endings::{self, JvmEnd, LOG_LINES};
 use crate::driver::environment;
 use crate::driver::interpreters::{Expected, Promise};
+use crate::driver::libraries::Installed;
 use crate::driver::nodes::NodeId;
 use crate::process;
 use crate::protocol::interpreters::{FromJvm, FromPythonParent, Launch, ToJvm, ToPythonParent};
@@ -201,6 +202,12 @@ impl Driver {
                 self.fail(TerminationCode::SparkError, reason);
             }
             Control::Said(FromJvm::SecretAsk(ask)) => self.secret_asked(ask),
+            Control::Said(FromJvm::LibraryFetched { number, files, messages }) => {
+                self.library_fetched(number, &files, messages);
+            }
+            Control::Said(FromJvm::LibraryFailed { number, reason }) => {
+                self.installer_ended(number, Installed::Badly(reason));
+            }
             Control::Said(FromJvm::Progress { context, job }) => self.job_progressed(context, job),
             Control::Said(FromJvm::OpenFailed { interpreter, reason }) => self.lose(interpreter, &reason),
             Control::Said(FromJvm::Streams { context, active }) => {

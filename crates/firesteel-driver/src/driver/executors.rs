@@ -59,7 +59,8 @@ impl Executors {
 }
 
 impl Driver {
-    /// Spark is up. The cluster is ready when its executors are there, or have been waited for long enough.
+    /// Spark is up. The cluster is ready when its executors are there, or have been waited for long enough, and its libraries
+    /// are installed or have failed.
     pub(super) fn spark_is_ready(&mut self, ready: DriverEvent) {
         self.executors.start = Some((Instant::now() + SIZE_DEADLINE, ready));
         self.check_size(Instant::now());
@@ -135,7 +136,9 @@ impl Driver {
         let (enough, exact) = (executors >= self.executors.wanted, executors == self.executors.wanted);
         let given_up = self.executors.cannot.is_some() && !enough;
         let over = |deadline: Instant| given_up || now >= deadline;
-        if let Some((_, ready)) = self.executors.start.take_if(|(deadline, _)| enough || over(*deadline)) {
+        let installed = self.libraries.first_are_done();
+        let start = &mut self.executors.start;
+        if let Some((_, ready)) = start.take_if(|(deadline, _)| installed && (enough || over(*deadline))) {
             if self.spec.executors.is_some() {
                 let reason = (!enough).then(|| self.executors.shortfall());
                 self.report(DriverEvent::Resized { executors, reason });

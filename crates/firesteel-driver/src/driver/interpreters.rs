@@ -364,13 +364,18 @@ impl Driver {
             self.discard(*python);
         }
         if wishes.installed {
-            let unbound = |other: &Interpreter| other.language == language && other.phase.context().is_none();
-            let spares = self.interpreters.iter().filter(|(_, other)| unbound(other)).map(|(id, _)| *id);
-            for spare in spares.collect::<Vec<_>>() {
-                self.discard(spare);
-            }
-            self.balance(language);
+            self.renew_spares(language);
         }
+    }
+
+    /// Packages of a language have come or gone: interpreters that nobody has yet know the old ones.
+    pub(super) fn renew_spares(&mut self, language: Language) {
+        let unbound = |other: &Interpreter| other.language == language && other.phase.context().is_none();
+        let spares = self.interpreters.iter().filter(|(_, other)| unbound(other)).map(|(id, _)| *id);
+        for spare in spares.collect::<Vec<_>>() {
+            self.discard(spare);
+        }
+        self.balance(language);
     }
 
     /// An interpreter's connection ended. Most likely its process has ended, or the one that has them all, and that will

@@ -12,6 +12,7 @@
 //! - `contexts`: opening, queueing, running, closing.
 //! - `stops`: cancels and time limits.
 //! - `environment`: where the cluster's own Python packages are.
+//! - `libraries`: what is installed for the cluster, one after the other.
 //! - `logins`: who may use JDBC, as the server says, and how much of it is in use.
 //! - `master`: the Master of an existing standalone cluster, and its loss.
 //! - `queries`: what a running command has answered by the context's SQL interpreter.
@@ -23,6 +24,7 @@ mod endings;
 mod environment;
 mod executors;
 mod interpreters;
+mod libraries;
 mod logins;
 mod master;
 mod nodes;
@@ -50,6 +52,7 @@ use crate::control::Control;
 use crate::driver::children::{Child, Children};
 use crate::driver::executors::Executors;
 use crate::driver::interpreters::{Expected, Interpreter};
+use crate::driver::libraries::{Installed, Libraries};
 use crate::driver::nodes::{NodeId, Nodes};
 use crate::driver::r::ReportR;
 use crate::events::Events;
@@ -89,6 +92,9 @@ const SWEEP_EVERY: Duration = Duration::from_millis(10);
 /// How long a reason may be, in bytes; longer ones lose their end.
 const REASON_BYTES_MAX: usize = 16 << 10;
 
+/// How many messages are told of one library.
+const MESSAGES_MAX: usize = 20;
+
 /// Runs a driver to its end. Must be called on the main thread, in a runtime of that one thread: the children
 /// are tied to the thread that starts them.
 pub async fn run(spec: DriverSpec) -> io::Result<()> {
@@ -124,6 +130,7 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
         expected: HashMap::new(),
         spares: Spares::default(),
         children: Children::default(),
+        libraries: Libraries::default(),
         executors: Executors::wanting(spec.executors.as_ref().map_or(0, |own| own.count)),
         nodes: Nodes::default(),
         master_due: None,
@@ -138,6 +145,8 @@ pub async fn run(spec: DriverSpec) -> io::Result<()> {
     };
     r::clear(&driver.spec.folder);
     environment::clear(&driver.spec)?;
+    libraries::clear(&driver.spec)?;
+    driver.install_first();
     driver.start_children();
     driver.serve(inboxes, server_arrivals, peer_arrivals).await?;
     driver.end().await;
@@ -153,6 +162,7 @@ struct Channels {
     interpreters: mpsc::Sender<(InterpreterId, InterpreterEvent)>,
     exits: mpsc::Sender<(Child, ExitStatus)>,
     r: mpsc::Sender<(InterpreterId, ReportR)>,
+    installers: mpsc::Sender<(u64, Installed)>,
 }
 
 struct Inboxes {
@@ -163,6 +173,7 @@ struct Inboxes {
     interpreters: mpsc::Receiver<(InterpreterId, InterpreterEvent)>,
     exits: mpsc::Receiver<(Child, ExitStatus)>,
     r: mpsc::Receiver<(InterpreterId, ReportR)>,
+    installers: mpsc::Receiver<(u64, Installed)>,
 }
 
 fn channels() -> (Channels, Inboxes) {
@@ -173,8 +184,9 @@ fn channels() -> (Channels, Inboxes) {
     let (interpreters, interpreters_inbox) = mpsc::channel(REPORTS_MAX);
     let (exits, exits_inbox) = mpsc::channel(16);
     let (r, r_inbox) = mpsc::channel(REPORTS_MAX);
+    let (installers, installers_inbox) = mpsc::channel(16);
     (
-        Channels { link, jvm, python, nodes, interpreters, exits, r },
+        Channels { link, jvm, python, nodes, interpreters, exits, r, installers },
         Inboxes {
             link: link_inbox,
             jvm: jvm_inbox,
@@ -183,6 +195,7 @@ fn channels() -> (Channels, Inboxes) {
             interpreters: interpreters_inbox,
             exits: exits_inbox,
             r: r_inbox,
+            installers: installers_inbox,
         },
     )
 }
@@ -205,6 +218,7 @@ struct Driver {
     expected: HashMap<String, Expected>,
     spares: Spares,
     children: Children,
+    libraries: Libraries,
     executors: Executors,
     nodes: Nodes,
     /// When a Master that is gone is given up.
@@ -232,6 +246,7 @@ enum Event {
     Interpreter(InterpreterId, InterpreterEvent),
     Exited(Child, ExitStatus),
     R(InterpreterId, ReportR),
+    Installed(u64, Installed),
     Tick,
     Press,
     Stop,
@@ -265,6 +280,7 @@ impl Driver {
                 Some((id, said)) = inboxes.nodes.recv() => Event::Node(id, said),
                 Some((hello, stream)) = peers.recv() => Event::Peer(hello, stream),
                 Some((id, said)) = inboxes.r.recv() => Event::R(id, said),
+                Some((number, outcome)) = inboxes.installers.recv() => Event::Installed(number, outcome),
                 Some((child, status)) = inboxes.exits.recv() => Event::Exited(child, status),
                 _ = ticks.tick() => Event::Tick,
                 () = until(press), if press.is_some() => Event::Press,
@@ -293,6 +309,7 @@ impl Driver {
             }
             Event::Peer(hello, stream) => self.peer_arrived(hello, Stream::Socket(stream)),
             Event::R(id, said) => self.r_said(id, said),
+            Event::Installed(number, outcome) => self.installer_ended(number, outcome),
             Event::Jvm(said) => self.jvm_said(said),
             Event::Python(said) => self.python_said(said),
             Event::Node(id, said) => self.node_said(id, said),
@@ -358,6 +375,7 @@ impl Driver {
                 }
             }
             ToDriver::Resize { executors, executors_max } => self.resize(executors, executors_max),
+            ToDriver::Install { library } => self.install(library),
             ToDriver::SecretAnswer(answer) => self.secret_answered(answer),
             ToDriver::LoginAnswer { login, right } => self.login_answered(login, right),
             ToDriver::Stop {} => return ControlFlow::Break(()),
@@ -380,6 +398,7 @@ impl Driver {
             }
         }
         self.check_deadlines(now);
+        self.check_libraries(now);
         self.check_size(now);
         self.check_master(now);
         self.press_stops(now);
@@ -393,13 +412,17 @@ impl Driver {
     }
 
     fn report(&self, mut what: DriverEvent) {
-        use DriverEvent::{ContextFailed, Failed, Lost, Resized};
+        use DriverEvent::{ContextFailed, Failed, Library, Lost, Resized};
         if let Failed { reason, .. }
         | ContextFailed { reason, .. }
         | Lost { reason, .. }
         | Resized { reason: Some(reason), .. } = &mut what
         {
             reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        }
+        if let Library { messages, .. } = &mut what {
+            messages.truncate(MESSAGES_MAX);
+            messages.iter_mut().for_each(|text| text.truncate(text.floor_char_boundary(REASON_BYTES_MAX)));
         }
         self.events.push(what, None);
     }

@@ -2,6 +2,7 @@
 //! for the Python parent, the tests for the server.
 
 mod executors;
+mod libraries;
 mod master;
 mod r;
 mod results;
@@ -73,6 +74,8 @@ impl Bench {
             results_bytes_max: 4_000_000,
             output_bytes_max: 1_000_000,
             spares: SpareCounts { scala: 1, python: 1, sql: 1, r: 0 },
+            libraries: Vec::new(),
+            library_seconds_max: 60,
             orphan_seconds: 600,
             context_memory_mb: 0,
             cancel_seconds_max: 1,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use firesteel_api::libraries::Library;
 use firesteel_api::{CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
 
@@ -213,6 +214,15 @@ pub enum ToJvm {
         /// How many.
         executors: u32,
     },
+    /// Bring the files of a library here, and put what is for the JVM on its class path. A fetch before this one is given up.
+    FetchLibrary {
+        /// Counts them.
+        number: u64,
+        /// The library.
+        library: Library,
+        /// The folder for its files.
+        folder: PathBuf,
+    },
     /// What the server says of a login.
     LoginAnswer {
         /// Which.
@@ -272,6 +282,22 @@ pub enum FromJvm {
         /// How far.
         #[serde(flatten)]
         job: JobProgress,
+    },
+    /// The files of a library are here.
+    LibraryFetched {
+        /// Which fetch.
+        number: u64,
+        /// The files.
+        files: Vec<PathBuf>,
+        /// What to beware of.
+        messages: Vec<String>,
+    },
+    /// They could not be had.
+    LibraryFailed {
+        /// Which fetch.
+        number: u64,
+        /// Why.
+        reason: String,
     },
     /// A py4j server listens on 127.0.0.1.
     GatewayReady {

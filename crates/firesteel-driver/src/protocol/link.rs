@@ -1,6 +1,7 @@
 //! What the server and the driver say to each other over `driver.sock`.
 
 use firesteel_api::commands::Progress;
+use firesteel_api::libraries::Library;
 use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,11 @@ pub enum ToDriver {
         executors: u32,
         /// How many at most: the same number, unless they follow the load.
         executors_max: u32,
+    },
+    /// Install a library; asking again for one that is there, or on its way, changes nothing.
+    Install {
+        /// The library.
+        library: Library,
     },
     /// Every event up to this one is in the store.
     Ack {
@@ -191,6 +197,15 @@ pub enum DriverEvent {
         /// Why.
         reason: String,
     },
+    /// A library is further.
+    Library {
+        /// The library.
+        library: Library,
+        /// How far.
+        step: LibraryStep,
+        /// What the installer said.
+        messages: Vec<String>,
+    },
     /// A context takes commands.
     ContextRunning {
         /// The context.
@@ -252,4 +267,16 @@ pub enum DriverEvent {
         /// Why.
         reason: String,
     },
+}
+
+/// How far a library is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LibraryStep {
+    /// Its installer runs.
+    Installing,
+    /// It is there.
+    Installed,
+    /// The installer failed.
+    Failed,
 }

@@ -266,7 +266,7 @@ impl Board {
         match change {
             // It was not idle while it came up.
             Change::ClusterReady => self.note_activity(),
-            Change::ClusterResized { .. } => {}
+            Change::ClusterResized { .. } | Change::Library { .. } => {}
             Change::ClusterLost { reason, .. } => entries.values_mut().for_each(|entry| lose(entry, reason)),
             Change::ContextRunning { context } => {
                 if let Some(entry) = entries.get_mut(context) {

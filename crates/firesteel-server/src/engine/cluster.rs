@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firesteel_api::clusters::ClusterView;
+use firesteel_api::libraries::Library;
 use firesteel_api::results::Results;
 use firesteel_api::v2::termination::TerminationCode;
 use firesteel_api::{ClusterId, CommandId, ContextId, Language};
@@ -36,9 +37,11 @@ use crate::engine::EngineError;
 use crate::engine::board::Board;
 use crate::engine::launch::Launcher;
 use crate::engine::link::{Arrived, Link};
+use libraries::event;
 
 mod asks;
 mod idle;
+mod libraries;
 
 /// How many requests may wait for a cluster's task.
 const REQUESTS_MAX: usize = 1024;
@@ -109,6 +112,8 @@ pub(crate) enum Request {
     Give { owner: String },
     /// Delete the cluster for good; its task ends with it.
     Forget,
+    /// Libraries that the cluster is to have are in the store.
+    Install { libraries: Vec<Library> },
     /// A context is in the store.
     Open { context: ContextId, language: Language },
     /// A command is in the store.
@@ -386,7 +391,7 @@ impl Task {
     async fn launch(&mut self) {
         self.forget_driver();
         let spec = match self.allowed_spec() {
-            Ok(spec) => spec,
+            Ok(spec) => self.with_libraries(spec).await,
             Err(reason) => return self.driver_lost(TerminationCode::InvalidArgument, reason).await,
         };
         self.sweep(&spec);
@@ -513,6 +518,7 @@ impl Task {
             push(link, ToDriver::Close { context }, None).await?;
         }
         self.find(lost).await?;
+        self.settle_libraries(link).await?;
         let mut dropped = Vec::new();
         for command in self.store.open_commands(cluster).await? {
             let (context, id) = (command.context, command.id);
@@ -745,6 +751,9 @@ impl Task {
                 self.send(ToDriver::Close { context }, None);
             }
             Request::Cancel { context, command } => self.send(ToDriver::Cancel { context, command }, None),
+            Request::Install { libraries } => {
+                libraries.into_iter().for_each(|library| self.send(ToDriver::Install { library }, None));
+            }
             Request::Execute { context, command, sequence, language, source, timeout_seconds } => {
                 let sent = self.sent.get(&context).copied().unwrap_or(0);
                 // A new link has sent it already, out of the store.
@@ -817,6 +826,7 @@ fn change(arrived: Arrived) -> Change {
         DriverEvent::Ready { .. } => Change::ClusterReady,
         DriverEvent::Resized { executors, reason } => Change::ClusterResized { workers: executors, reason },
         DriverEvent::Failed { code, reason } => Change::ClusterLost { code, reason },
+        DriverEvent::Library { library, step, messages } => Change::Library { library, event: event(step), messages },
         DriverEvent::ContextRunning { context } => Change::ContextRunning { context },
         DriverEvent::ContextFailed { context, reason } => Change::ContextFailed { context, reason },
         DriverEvent::Streams { context, active } => Change::ContextStreams { context, active },

@@ -45,6 +45,15 @@ pub enum EngineError {
         /// The bound.
         limit: usize,
     },
+    /// No such library.
+    #[error("LibraryNotFound: {0}")]
+    UnknownLibrary(String),
+    /// The folder holds that name already. Clients look for these very words.
+    #[error("NameConflictException: Node named '{0}' already exists")]
+    NameTaken(String),
+    /// A library that cannot be had.
+    #[error("{0}")]
+    BadLibrary(String),
     /// No such schedule.
     #[error("there is no schedule `{0}`")]
     UnknownSchedule(String),

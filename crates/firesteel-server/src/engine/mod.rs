@@ -5,6 +5,7 @@
 //! - `board`: what its contexts and commands are doing, for readers that wait.
 //! - `idle`: contexts that make room for others.
 //! - `live`, `follow`: what a command prints and how far it is, on the board and for one who follows it.
+//! - `libraries`: those that were uploaded, and what clusters have of them.
 //! - `lists`: pages of contexts and commands.
 //! - `link`: the connection to its driver.
 //! - `reading`, `results`: the rows of a table that a driver keeps, and how they are read.
@@ -35,6 +36,7 @@ mod error;
 mod follow;
 mod idle;
 pub mod launch;
+mod libraries;
 mod link;
 mod lists;
 mod live;

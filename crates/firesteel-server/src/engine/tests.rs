@@ -1,19 +1,21 @@
 //! The engine whole, with a real store and real sockets; the driver is a fake that each test plays by hand.
 
+mod libraries;
 mod life;
 mod schedules;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use firesteel_api::clusters::ClusterStatus;
 use firesteel_api::commands::{CommandStatus, CommandView};
 use firesteel_api::contexts::ContextStatus;
+use firesteel_api::libraries::Library;
 use firesteel_api::results::{Results, ResultsBody};
 use firesteel_api::v2::catalog::{NodeType, SparkVersions};
 use firesteel_api::v2::termination::TerminationCode;
@@ -53,6 +55,8 @@ struct FakeLauncher {
     folder: PathBuf,
     with_child: bool,
     launches: AtomicUsize,
+    /// What the last driver was told to install.
+    libraries: Mutex<Vec<Library>>,
     /// The last child.
     pid: AtomicI32,
 }
@@ -81,6 +85,8 @@ impl Launcher for FakeLauncher {
             results_bytes_max: 1,
             output_bytes_max: 1_000_000,
             spares: SpareCounts::default(),
+            libraries: Vec::new(),
+            library_seconds_max: 60,
             orphan_seconds: 1,
             context_memory_mb: 0,
             cancel_seconds_max: 1,
@@ -117,7 +123,8 @@ impl Launcher for FakeLauncher {
         (language == Language::R).then(|| "R is not installed".to_owned())
     }
 
-    fn launch(&self, _spec: &DriverSpec) -> io::Result<Option<Child>> {
+    fn launch(&self, spec: &DriverSpec) -> io::Result<Option<Child>> {
+        self.libraries.lock().unwrap().clone_from(&spec.libraries);
         self.launches.fetch_add(1, Ordering::Relaxed);
         if !self.with_child {
             return Ok(None);
@@ -290,7 +297,13 @@ impl Bench {
     async fn empty(limits: Limits, with_child: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store")).unwrap();
-        let launcher = FakeLauncher { folder: dir.path().to_owned(), with_child, launches: 0.into(), pid: 0.into() };
+        let launcher = FakeLauncher {
+            folder: dir.path().to_owned(),
+            with_child,
+            launches: 0.into(),
+            libraries: Mutex::default(),
+            pid: 0.into(),
+        };
         let (launcher, driver) = (Arc::new(launcher), FakeDriver::listen(dir.path()));
         let engine = Engine::start(store.clone(), limits.clone(), launcher.clone()).await.unwrap();
         Self { engine, store, launcher, driver, limits, dir }

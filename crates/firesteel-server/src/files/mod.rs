@@ -1,10 +1,12 @@
 //! What users keep on the server, as the edge asks for it: the files of `dbfs:/`, the workspace, and secrets.
 //!
 //! - `handles`: files that are written block by block, over several calls.
+//! - `libraries`: the files of libraries, which come and go with them.
 //!
 //! Nothing here knows HTTP.
 
 mod handles;
+mod libraries;
 
 use std::path::Path;
 
@@ -12,6 +14,7 @@ use firesteel_store::Store;
 use firesteel_store::files::{Files, FilesError};
 
 pub use handles::{HandleError, Handles};
+pub use libraries::{LIBRARY_FOLDER, LibraryFileError};
 
 /// The folder of the data folder that holds the files of `dbfs:/`.
 pub const DBFS_FOLDER: &str = "dbfs";

@@ -151,11 +151,14 @@ impl From<EngineError> for Failure {
             EngineError::ClusterNotReady { .. }
             | EngineError::ClusterNotRunning { .. }
             | EngineError::UnexpectedState { .. } => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
-            EngineError::Pinned(_) | EngineError::BadSettings(_) | EngineError::BadSchedule(_) => {
-                (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE")
-            }
+            EngineError::Pinned(_)
+            | EngineError::BadSettings(_)
+            | EngineError::BadLibrary(_)
+            | EngineError::BadSchedule(_) => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
+            EngineError::NameTaken(_) => (StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS"),
             EngineError::UnknownContext(_)
             | EngineError::UnknownCommand(_)
+            | EngineError::UnknownLibrary(_)
             | EngineError::UnknownSchedule(_)
             | EngineError::RowsGone { .. } => (StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
             EngineError::TooManyClusters { .. }

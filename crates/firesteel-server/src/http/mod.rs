@@ -88,6 +88,8 @@ pub struct Settings {
     pub hold: Duration,
     /// Bytes of the text of one command.
     pub command_bytes_max: usize,
+    /// Bytes of the file of one library.
+    pub library_bytes_max: u64,
     /// Event streams open at a time.
     pub event_streams_max: usize,
     /// Rows of one page of a table.
@@ -111,6 +113,7 @@ impl Default for Settings {
         Self {
             hold: limits::HOLD_MAX,
             command_bytes_max: limits::COMMAND_BYTES_MAX,
+            library_bytes_max: limits::LIBRARY_BYTES_MAX,
             event_streams_max: limits::EVENT_STREAMS_MAX,
             page_rows_max: limits::ROWS_MAX,
             page_bytes_max: limits::TABLE_BYTES_MAX,

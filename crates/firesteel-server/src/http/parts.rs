@@ -1,12 +1,13 @@
 //! Bodies that carry a file: a multipart part of any length goes to disk as it comes, and everything beside it is read
 //! as the parameters of any call. A body of another kind has its file, in base64, among the parameters.
 
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
-use firesteel_store::files::{Files, Upload};
+use firesteel_store::files::{FILE_BYTES_MAX, Files, Upload};
 use futures_util::StreamExt as _;
 
 use crate::http::AppState;
@@ -15,6 +16,9 @@ use crate::http::error::{Failure, Style};
 
 /// Bytes that are gathered before they are written: a write is a hop to another thread.
 const WRITE_BYTES: usize = 256 * 1024;
+
+/// What a body with a file may have beside it.
+const PARAMETERS_BYTES: u64 = 1 << 20;
 
 /// What a call with a file holds.
 pub(crate) struct WithFile {
@@ -47,6 +51,41 @@ pub(crate) async fn read(
     };
     let file = write.await.map_err(|failure| failure.respond(style))?;
     Ok(WithFile { params, file })
+}
+
+/// Reads a call with one file, of up to `max` bytes, and returns it with its name. What has no file name is a parameter.
+pub(crate) async fn read_file_part(
+    app: &AppState,
+    files: &Files,
+    request: Request,
+    max: u64,
+) -> Result<(Params, Option<(String, Upload)>), axum::response::Response> {
+    let style = Style::of(request.uri().path());
+    let Some(boundary) = boundary(&request) else {
+        return Ok((Params::from_request(request, app).await?, None));
+    };
+    let gather = async {
+        body::refuse_compressed(request.headers())?;
+        // A client that asked whether to send it learns that it need not.
+        if request.body().size_hint().lower() > max.saturating_add(PARAMETERS_BYTES) {
+            return Err(file_too_large(max));
+        }
+        let query = request.uri().query().map(str::to_owned);
+        let mut parts = multer::Multipart::new(request.into_body().into_data_stream(), boundary);
+        let (mut fields, mut found) = (body::Gathered::new(app), None);
+        while let Some(part) = parts.next_field().await.map_err(body::broken_multipart)? {
+            match part.file_name().map(str::to_owned) {
+                Some(name) => found = Some((name, write(files, part, max).await?)),
+                None => fields.part(part).await?,
+            }
+        }
+        Ok((fields.finish(query.as_deref())?, found))
+    };
+    gather.await.map_err(|failure: Failure| failure.respond(style))
+}
+
+fn file_too_large(max: u64) -> Failure {
+    Failure::too_large(format!("the file is larger than {max} bytes"))
 }
 
 /// Takes out a parameter that is a file in base64.
@@ -131,7 +170,7 @@ async fn multipart(
     while let Some(part) = parts.next_field().await.map_err(body::broken_multipart)? {
         // Some clients call the part otherwise; that it is a file is told by its file name.
         if part.name() == Some(name) || part.file_name().is_some() {
-            file = Some(write(files, part).await?);
+            file = Some(write(files, part, FILE_BYTES_MAX).await?);
         } else {
             fields.part(part).await?;
         }
@@ -139,8 +178,8 @@ async fn multipart(
     Ok(WithFile { params: fields.finish(query.as_deref())?, file })
 }
 
-async fn write(files: &Files, mut part: multer::Field<'_>) -> Result<Upload, Failure> {
-    let mut gathering = Gathering::begin(files).await?;
+async fn write(files: &Files, mut part: multer::Field<'_>, max: u64) -> Result<Upload, Failure> {
+    let mut gathering = Gathering::begin(files, max).await?;
     while let Some(chunk) = part.chunk().await.map_err(body::broken_multipart)? {
         gathering.take(&chunk).await?;
     }
@@ -150,7 +189,7 @@ async fn write(files: &Files, mut part: multer::Field<'_>) -> Result<Upload, Fai
 /// Writes a whole body as a file.
 pub(crate) async fn write_body(files: &Files, request: Request) -> Result<Upload, Failure> {
     body::refuse_compressed(request.headers())?;
-    let mut gathering = Gathering::begin(files).await?;
+    let mut gathering = Gathering::begin(files, FILE_BYTES_MAX).await?;
     let mut stream = request.into_body().into_data_stream();
     while let Some(chunk) = stream.next().await {
         gathering.take(&chunk.map_err(|error| body::broken_off(&error))?).await?;
@@ -162,14 +201,18 @@ pub(crate) async fn write_body(files: &Files, request: Request) -> Result<Upload
 struct Gathering {
     upload: Upload,
     bytes: Vec<u8>,
+    max: u64,
 }
 
 impl Gathering {
-    async fn begin(files: &Files) -> Result<Self, Failure> {
-        Ok(Self { upload: files.begin().await?, bytes: Vec::with_capacity(WRITE_BYTES) })
+    async fn begin(files: &Files, max: u64) -> Result<Self, Failure> {
+        Ok(Self { upload: files.begin().await?, bytes: Vec::with_capacity(WRITE_BYTES), max })
     }
 
     async fn take(&mut self, mut chunk: &[u8]) -> Result<(), Failure> {
+        if self.upload.size() + (self.bytes.len() + chunk.len()) as u64 > self.max {
+            return Err(file_too_large(self.max));
+        }
         while self.bytes.len() + chunk.len() >= WRITE_BYTES {
             let (fits, rest) = chunk.split_at(WRITE_BYTES - self.bytes.len());
             self.bytes.extend_from_slice(fits);

@@ -7,8 +7,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::http::error::Failure;
-use crate::http::v1_2::{clusters, commands, contexts, events, lists, output, results, schedules};
-use crate::http::v2::{clusters as clusters_v2, dbfs, fs, libraries, scim, secrets, workspace};
+use crate::http::v1_2::{clusters, commands, contexts, events, libraries, lists, output, results, schedules};
+use crate::http::v2::{clusters as clusters_v2, dbfs, fs, jobs, libraries as libraries_v2, scim, secrets, workspace};
 use crate::http::{AppState, edge, well_known};
 
 /// Returns the whole edge as a service: what [`serve`](crate::http::serve) puts behind each connection.
@@ -32,6 +32,12 @@ pub fn router(app: AppState) -> Router {
         .route("/api/1.2/contexts/destroy", post(contexts::destroy))
         .route("/api/1.2/contexts/list", get(lists::contexts))
         .route("/api/1.2/contexts/status", get(contexts::status))
+        .route("/api/1.2/libraries/attach", post(libraries::attach))
+        .route("/api/1.2/libraries/delete", post(libraries::delete))
+        .route("/api/1.2/libraries/detach", post(libraries::detach))
+        .route("/api/1.2/libraries/list", get(libraries::list))
+        .route("/api/1.2/libraries/status", get(libraries::status))
+        .route("/api/1.2/libraries/upload", post(libraries::upload))
         .route("/api/1.2/schedules/add", post(schedules::add))
         .route("/api/1.2/schedules/list", get(schedules::list))
         .route("/api/1.2/schedules/remove", post(schedules::remove))
@@ -47,7 +53,11 @@ pub fn router(app: AppState) -> Router {
         .route("/api/2.0/dbfs/put", post(dbfs::put))
         .route("/api/2.0/dbfs/read", get(dbfs::read))
         .route("/api/2.0/fs/files/{*path}", get(fs::download).put(fs::upload).delete(fs::delete))
-        .route("/api/2.0/libraries/cluster-status", get(libraries::cluster_status))
+        .route("/api/2.0/jobs/list", get(jobs::list))
+        .route("/api/2.0/libraries/all-cluster-statuses", get(libraries_v2::all_cluster_statuses))
+        .route("/api/2.0/libraries/cluster-status", get(libraries_v2::cluster_status))
+        .route("/api/2.0/libraries/install", post(libraries_v2::install))
+        .route("/api/2.0/libraries/uninstall", post(libraries_v2::uninstall))
         .route("/api/2.0/preview/scim/v2/Me", get(scim::me))
         .route("/api/2.0/secrets/acls/delete", post(secrets::delete_acl))
         .route("/api/2.0/secrets/acls/get", get(secrets::get_acl))

@@ -1,5 +1,7 @@
 //! The edge as a whole, without a socket and without the engine.
 
+mod libraries;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -71,7 +73,7 @@ impl Credentials for Known {
     }
 }
 
-/// An engine without a cluster, on a store of its own.
+/// An engine without a cluster, on the store of what users keep.
 fn engine() -> Engine {
     /// Never asked, since there is no cluster.
     struct NoLauncher;
@@ -111,12 +113,9 @@ fn engine() -> Engine {
     }
 
     static SHARED: LazyLock<Engine> = LazyLock::new(|| {
-        // The open files of the store outlive its folder.
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
         let start = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(Engine::start(store, Limits::default(), Arc::new(NoLauncher))).unwrap()
+            runtime.block_on(Engine::start(kept().store, Limits::default(), Arc::new(NoLauncher))).unwrap()
         };
         // On a thread of its own, since whoever asks first may be in a runtime.
         std::thread::spawn(start).join().unwrap()
@@ -124,14 +123,16 @@ fn engine() -> Engine {
     SHARED.clone()
 }
 
-/// What users keep, in a folder that nobody looks into.
+/// What users keep, in a folder that lives as long as the tests.
 fn kept() -> Kept {
-    static SHARED: LazyLock<Kept> = LazyLock::new(|| {
-        let folder = tempfile::tempdir().unwrap();
-        Kept::open(folder.path(), Store::open(folder.path()).unwrap()).unwrap()
-    });
-    SHARED.clone()
+    SHARED_FOLDER.1.clone()
 }
+
+static SHARED_FOLDER: LazyLock<(tempfile::TempDir, Kept)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = Kept::open(folder.path(), Store::open(folder.path()).unwrap()).unwrap();
+    (folder, kept)
+});
 
 pub(super) fn app() -> AppState {
     app_with(Known::ann())

@@ -84,6 +84,8 @@ fn placed(text: &str, backend: &str, workers: u32) -> Result<DriverSpec, String>
         },
         results_bytes_max: 1,
         spares: SpareCounts::default(),
+        libraries: Vec::new(),
+        library_seconds_max: 60,
         orphan_seconds: 1,
         output_bytes_max: 1,
         command_seconds_max: 0,

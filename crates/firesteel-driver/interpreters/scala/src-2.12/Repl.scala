@@ -15,11 +15,16 @@ package firesteel {
     /** Whose its classes are: see `Owners`. */
     val owner: Int = Owners.newNumber()
 
+    /** The libraries that the compiler knows. Those of now are on its class path; it takes in others only once it has begun. */
+    private var librariesTaken = lines.libraries.getURLs.toSeq
+
     private val settings = new Settings(message => Log.warn(s"scala compiler: $message"))
     // The compiler only counts deprecations and says how to see them at a prompt that is not there, so it is told not to.
     settings.processArguments(
-      List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", classPath,
+      List("-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-classpath", wholeClassPath,
         "-Wconf:cat=deprecation:silent,cat=feature:silent"), processAll = true)
+
+    private def wholeClassPath: String = (classPath +: librariesTaken.map(_.getPath)).mkString(java.io.File.pathSeparator)
 
     private val intp = new Interpreting
 
@@ -34,6 +39,7 @@ package firesteel {
     /** Compiles, and defines nothing yet. */
     def compile(source: String, name: String): Compiled = {
       takeLines()
+      takeLibraries()
       val compiled = intp.withLabel(name)(intp.compileOnly(source)) match {
         case Right(request) => Compiled.Ready(intp.messages, () => evaluate(request), () => intp.recordRequest(request))
         case Left(Results.Incomplete) => Compiled.Incomplete
@@ -72,6 +78,16 @@ package firesteel {
         blocks += first
         intp.line = first
       }
+
+    /** Lets the compiler see the libraries that were attached since it last looked. */
+    private def takeLibraries(): Unit = {
+      val jars = lines.libraries.getURLs.toSeq
+      if (jars.length > librariesTaken.length) {
+        new intp.global.Run // without a run begun the compiler takes note of the jars and not of their packages
+        intp.global.extendCompilerClassPath(jars.drop(librariesTaken.length): _*)
+        librariesTaken = jars
+      }
+    }
 
     private def deleteTree(file: java.io.File): Unit = {
       Option(file.listFiles).foreach(_.foreach(deleteTree))

@@ -7,7 +7,6 @@ package firesteel
 import java.io.File
 import java.net.URI
 import java.nio.file.{Files, Path, Paths}
-import java.util.concurrent.{ExecutorService, Executors}
 
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{Path => HadoopPath}
@@ -20,16 +19,13 @@ final case class Fetched(files: Seq[Path], messages: Seq[String])
 final class Installer(spark: () => SparkContext, libraries: Libraries, reply: Seq[(String, Any)] => Unit) {
   private val classes = new JarClasses
 
-  /** One after the other: two that bring the same jar must not meet. */
-  private val worker: ExecutorService = Executors.newSingleThreadExecutor { (task: Runnable) =>
-    val thread = new Thread(task, "firesteel-installer")
-    thread.setDaemon(true)
-    thread
-  }
+  /** The driver asks for one at a time. When it asks for another it has given up the one before, which must not come in late. */
+  private var worker: Thread = _
 
   def fetch(message: Message): Unit = {
-    val number = message.text("number")
-    worker.execute { () =>
+    if (worker != null) worker.interrupt()
+    val number = message.text("number").toLong
+    worker = Agent.daemon("firesteel-installer") {
       try {
         val fetched = run(message, number)
         reply(Seq("type" -> "library_fetched", "number" -> number, "files" -> fetched.files.map(_.toString), "messages" -> fetched.messages))
@@ -41,7 +37,7 @@ final class Installer(spark: () => SparkContext, libraries: Libraries, reply: Se
     }
   }
 
-  private def run(message: Message, number: String): Fetched = {
+  private def run(message: Message, number: Long): Fetched = {
     val folder = Paths.get(message.text("folder"))
     Files.createDirectories(folder)
     message.fields("library").asInstanceOf[Map[String, Any]].toSeq match {
@@ -52,7 +48,8 @@ final class Installer(spark: () => SparkContext, libraries: Libraries, reply: Se
     }
   }
 
-  private def addJars(jars: Seq[Path], library: String): Fetched = {
+  private def addJars(jars: Seq[Path], library: String): Fetched = synchronized {
+    if (Thread.interrupted()) throw new InterruptedException("it took too long and was given up")
     val messages = jars.flatMap { jar =>
       val clashes = classes.add(jar.toFile, library)
       spark().addJar(jar.toString)
@@ -76,7 +73,7 @@ final class Installer(spark: () => SparkContext, libraries: Libraries, reply: Se
   }
 
   /** Copies a file here, under a name that no other library has: Spark serves a file name once. */
-  private def copy(uri: String, folder: Path, number: String): Path = {
+  private def copy(uri: String, folder: Path, number: Long): Path = {
     val source = new HadoopPath(new URI(uri.replace(" ", "%20")))
     val target = folder.resolve(source.getName)
     val system = source.getFileSystem(new Configuration(spark().hadoopConfiguration))

@@ -15,7 +15,7 @@ GREETER = "package %s\nclass Greeter extends Serializable { def greet(name: Stri
 def setUpModule():
     global jvm, folder
     folder = tempfile.mkdtemp(prefix="firesteel-libraries-")
-    jvm = Jvm(conf={"spark.master": "local-cluster[1,1,1024]"}, env_more={"SPARK_SCALA_VERSION": "2.13"})
+    jvm = Jvm(conf={"spark.master": "local-cluster[1,1,1024]"}, env_more={"SPARK_SCALA_VERSION": os.environ.get("SPARK_SCALA_VERSION", "2.13")})
 
 
 def tearDownModule():
@@ -40,11 +40,11 @@ def make_jar(name, package, greeting="hello"):
     return jar
 
 
-def fetch(library, number):
+def fetch(library, number, outcome="library_fetched"):
     into = os.path.join(folder, "here", str(number))
-    jvm.control.send(type="fetch_library", number=str(number), library=library, folder=into)
-    message = jvm.messages.get(timeout=120)
-    assert message["number"] == str(number), message
+    jvm.control.send(type="fetch_library", number=number, library=library, folder=into)
+    message = jvm.expect(outcome)
+    assert message["number"] == number, message
     return message
 
 
@@ -53,7 +53,7 @@ class Jars(unittest.TestCase):
         old = jvm.open("scala", "old")
         self.assertIn("not found: value alpha", old.run("new alpha.Greeter").error["cause"])
         answer = fetch({"jar": "file://" + make_jar("alpha", "alpha")}, 1)
-        self.assertEqual((answer["type"], answer["messages"]), ("library_fetched", []))
+        self.assertEqual(answer["messages"], [])
         use = 'val g = new alpha.Greeter\nsc.parallelize(Seq("you"), 1).map(g.greet).collect.head'
         self.assertIn("hello you", old.run(use).text)
         new = jvm.open("scala", "new")
@@ -69,13 +69,12 @@ class Jars(unittest.TestCase):
             f"file://{one} and file://{two} both hold twice.Greeter; the one that was attached first is used"])
 
     def test_a_file_that_is_not_there_or_no_jar_is_told(self):
-        missing = fetch({"jar": f"file://{folder}/missing.jar"}, 21)
-        self.assertEqual(missing["type"], "library_failed")
+        missing = fetch({"jar": f"file://{folder}/missing.jar"}, 21, "library_failed")
         self.assertIn("missing.jar", missing["reason"])
         text = os.path.join(folder, "text.jar")
         with open(text, "w") as file:
             file.write("not a jar")
-        self.assertEqual(fetch({"jar": f"file://{text}"}, 22)["type"], "library_failed")
+        self.assertIn("zip", fetch({"jar": f"file://{text}"}, 22, "library_failed")["reason"])
 
 
 class Coordinates(unittest.TestCase):
@@ -91,14 +90,13 @@ class Coordinates(unittest.TestCase):
                           f"<artifactId>{name}</artifactId><version>1.0</version>"
                           f"<dependencies>{dependency if needs else ''}</dependencies></project>")
         answer = fetch({"maven": {"coordinates": "org.demo:outer:1.0", "repo": "file://" + repository}}, 31)
-        self.assertEqual(answer["type"], "library_fetched", answer)
         self.assertEqual(len(answer["files"]), 2)
         context = jvm.open("scala", "maven")
         self.assertIn("hello you", context.run('(new outer.Greeter).greet("you")').text)
         self.assertIn("hello you", context.run('(new inner.Greeter).greet("you")').text)
         left_out = {"coordinates": "org.demo:outer:1.0", "repo": "file://" + repository, "exclusions": ["org.demo:inner"]}
         self.assertEqual(fetch({"maven": left_out}, 32)["files"], [])
-        self.assertIn("none:none:1", fetch({"maven": {"coordinates": "none:none:1"}}, 33)["reason"])
+        self.assertIn("none:none:1", fetch({"maven": {"coordinates": "none:none:1", "repo": "file://" + repository}}, 33, "library_failed")["reason"])
         context.close()
 
 

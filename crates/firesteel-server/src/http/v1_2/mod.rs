@@ -14,6 +14,7 @@ pub(crate) mod clusters;
 pub(crate) mod commands;
 pub(crate) mod contexts;
 pub(crate) mod events;
+pub(crate) mod libraries;
 pub(crate) mod lists;
 pub(crate) mod output;
 pub(crate) mod results;

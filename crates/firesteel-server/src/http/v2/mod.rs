@@ -8,6 +8,7 @@ use crate::http::error::{Failure, Style};
 pub(crate) mod clusters;
 pub(crate) mod dbfs;
 pub(crate) mod fs;
+pub(crate) mod jobs;
 pub(crate) mod libraries;
 mod refusals;
 pub(crate) mod scim;

@@ -6,7 +6,7 @@ use firesteel_store::StoreError;
 use firesteel_store::files::FilesError;
 use tracing::error;
 
-use crate::files::HandleError;
+use crate::files::{HandleError, LibraryFileError};
 use crate::http::error::Failure;
 
 impl From<BadPath> for Failure {
@@ -60,6 +60,16 @@ impl From<StoreError> for Failure {
             }
         };
         Self::call(status, code, refusal.to_string())
+    }
+}
+
+impl From<LibraryFileError> for Failure {
+    fn from(refusal: LibraryFileError) -> Self {
+        match refusal {
+            LibraryFileError::Files(refusal) => refusal.into(),
+            LibraryFileError::Store(refusal) => refusal.into(),
+            LibraryFileError::Name(text) => Self::invalid(text),
+        }
     }
 }
 
