@@ -58,6 +58,8 @@ enum Command {
     Repl(client::repl::ReplArgs),
     /// Lists, copies and removes files of dbfs:/
     Fs(client::fs::FsArgs),
+    /// Uploads, lists, attaches, detaches and deletes libraries
+    Libs(client::libs::LibsArgs),
     /// Starts, resizes and ends clusters at fixed times
     Schedules(client::schedules::SchedulesArgs),
     /// Lists, makes, starts, resizes, restarts and ends clusters; shows their history and logs
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Exec(_)
             | Command::Repl(_)
             | Command::Fs(_)
+            | Command::Libs(_)
             | Command::Runtime { .. }
             | Command::Schedules(_)
             | Command::Clusters(_)
@@ -124,6 +127,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fs(args) => {
             let environment = client::Environment::of_process();
             let work = client::fs::run(args, &environment);
+            return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
+        }
+        Command::Libs(args) => {
+            let environment = client::Environment::of_process();
+            let work = client::libs::run(args, &environment);
             return Ok(tokio::runtime::Runtime::new()?.block_on(work).into());
         }
         Command::Schedules(args) => {

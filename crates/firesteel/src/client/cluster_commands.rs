@@ -230,7 +230,7 @@ async fn until(api: &Api, id: &ClusterId, wait: WaitArgs, wanted: ClusterState) 
 }
 
 /// Finds a cluster by its id, or by its name.
-async fn find(api: &Api, text: &str) -> Result<ClusterId, Failure> {
+pub(super) async fn find(api: &Api, text: &str) -> Result<ClusterId, Failure> {
     let clusters = api.cluster_details().await?;
     if let Some(found) = clusters.iter().find(|cluster| cluster.cluster_id.as_str() == text) {
         return Ok(found.cluster_id.clone());
@@ -310,7 +310,7 @@ impl SettingsArgs {
 }
 
 /// The word of a state or a type, as it travels.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }

@@ -1,7 +1,7 @@
 //! The commands that talk to a server, ours or another that speaks this API.
 //!
 //! They see the wire types and nothing else of the system. `config` finds the server as the SDKs do, `api` makes the
-//! calls, `session` holds one context from its making to its end, and `exec`, `repl`, `fs` and `cluster_commands` are
+//! calls, `session` holds one context from its making to its end, and `exec`, `repl`, `fs`, `libs` and `cluster_commands` are
 //! what users type.
 //! Exit statuses are in [`Exit`].
 
@@ -18,12 +18,14 @@ mod failure;
 mod fake;
 pub(crate) mod fs;
 mod interrupts;
+pub(crate) mod libs;
 mod live;
 mod output;
 pub(crate) mod repl;
 pub(crate) mod schedules;
 mod session;
 mod table;
+mod transfer;
 mod whole;
 
 pub(crate) use config::Environment;

@@ -1,7 +1,6 @@
 //! `firesteel schedules`: what is done to clusters at fixed times.
 
 use clap::{Subcommand, ValueEnum};
-use firesteel_api::results::Column;
 use firesteel_api::schedules::{RunEntry, ScheduleEntry};
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use super::api::Api;
 use super::config::{self, ConnectArgs, Environment};
 use super::failure::{Exit, Failure};
 use super::output::Output;
-use super::table;
+use super::table::{self, text_column};
 
 /// Starts, resizes and ends clusters at fixed times
 #[derive(Clone, Debug, clap::Args)]
@@ -134,8 +133,4 @@ fn runs(runs: &[RunEntry]) -> String {
         [&run.schedule, &run.due, &run.outcome, &run.at, &run.detail].map(|text| Value::from(text.as_str())).to_vec()
     });
     table::aligned(&columns.map(text_column), &rows.collect::<Vec<_>>())
-}
-
-fn text_column(name: &str) -> Column {
-    Column { name: name.to_owned(), type_json: "\"string\"".to_owned(), metadata: "{}".to_owned() }
 }

@@ -33,6 +33,11 @@ pub(super) fn aligned(schema: &[Column], rows: &[Vec<Value>]) -> String {
     shown
 }
 
+/// A column of texts.
+pub(super) fn text_column(name: &str) -> Column {
+    Column { name: name.to_owned(), type_json: "\"string\"".to_owned(), metadata: "{}".to_owned() }
+}
+
 /// Renders rows as RFC 4180 has them, with plain line feeds. A null is an empty field, an empty string a quoted one.
 pub(super) fn csv(schema: &[Column], rows: &[Vec<Value>]) -> String {
     if schema.is_empty() { String::new() } else { csv_header(schema) + &csv_rows(rows) }

@@ -7,16 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use reqwest::Body;
-use tokio::io::AsyncReadExt as _;
 
 use super::place::{Place, join, name};
 use super::remote::{Download, Remote};
 use crate::client::failure::Failure;
-
-/// Bytes that are read at a time.
-const READ_BYTES: usize = 256 * 1024;
+use crate::client::transfer::{bar, reading};
 
 /// A copy to be made.
 pub(super) struct Copy<'a> {
@@ -144,20 +141,6 @@ impl Copy<'_> {
     }
 }
 
-/// A body that is a file of this machine.
-fn reading(file: tokio::fs::File, bar: ProgressBar, sent: Arc<AtomicU64>) -> Body {
-    Body::wrap_stream(stream::try_unfold(file, move |mut file| {
-        let (bar, sent) = (bar.clone(), sent.clone());
-        async move {
-            let mut bytes = Vec::with_capacity(READ_BYTES);
-            let read = (&mut file).take(READ_BYTES as u64).read_to_end(&mut bytes).await?;
-            bar.inc(read as u64);
-            sent.fetch_add(read as u64, Ordering::Relaxed);
-            Ok::<_, std::io::Error>((read > 0).then_some((Bytes::from(bytes), file)))
-        }
-    }))
-}
-
 /// A body that is another answer's.
 fn passing(download: Download, bar: ProgressBar, sent: Arc<AtomicU64>) -> Body {
     Body::wrap_stream(stream::try_unfold(download, move |mut download| {
@@ -194,12 +177,4 @@ fn safe_name(path: &str) -> Result<&str, Failure> {
         own if own.contains('\0') => Err(Failure::Usage("the server lists a name with a NUL".into())),
         own => Ok(own),
     }
-}
-
-/// A bar for one file, on a terminal.
-fn bar(name: &str, length: Option<u64>) -> ProgressBar {
-    let template = "{prefix:24!} {bar:30} {bytes:>10}/{total_bytes} {bytes_per_sec} {eta}";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    bar.with_style(style).with_prefix(name.to_owned())
 }

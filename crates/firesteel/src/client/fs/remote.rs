@@ -4,8 +4,7 @@
 //! that stands still has.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use firesteel_api::v2::dbfs::{Done, FileInfo, FileList};
@@ -14,11 +13,7 @@ use serde_json::json;
 
 use crate::client::api::{Api, ApiError};
 use crate::client::failure::Failure;
-
-/// How long a transfer may stand still.
-const STILL: Duration = Duration::from_secs(60);
-/// How long a transfer may take at all.
-const TRANSFER: Duration = Duration::from_secs(7 * 24 * 3600);
+use crate::client::transfer;
 
 /// The files of a server.
 pub(super) struct Remote(Api);
@@ -72,11 +67,7 @@ impl Remote {
         sent: Arc<AtomicU64>,
     ) -> Result<(), Failure> {
         let request = self.whole(Method::PUT, path)?.query(&[("overwrite", overwrite)]).body(body);
-        let sending = self.0.send(request);
-        tokio::select! {
-            answer = sending => answer.map(|_| ()).map_err(Failure::from),
-            () = stands_still(&sent) => Err(still()),
-        }
+        transfer::watched(self.0.send(request), &sent).await.map(drop)
     }
 
     /// A request for a whole file.
@@ -86,7 +77,7 @@ impl Remote {
             segments.pop_if_empty().extend(["api", "2.0", "fs", "files"]);
             segments.extend(path.split('/').filter(|name| !name.is_empty()));
         }
-        Ok(self.0.request(method, url.path()).timeout(TRANSFER))
+        Ok(self.0.request(method, url.path()).timeout(transfer::AT_ALL))
     }
 
     async fn post(&self, call: &str, body: &serde_json::Value) -> Result<(), Failure> {
@@ -110,27 +101,9 @@ impl Download {
 
     /// Returns the next bytes; `None` at the end. A connection that breaks before it is an error.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        match tokio::time::timeout(STILL, self.response.chunk()).await {
+        match tokio::time::timeout(transfer::STILL, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(|source| ApiError::unreachable(&self.url, source).into()),
-            Err(_) => Err(still()),
+            Err(_) => Err(transfer::still()),
         }
     }
-}
-
-/// Waits until nothing was sent for a while.
-async fn stands_still(sent: &AtomicU64) {
-    let mut last = None;
-    loop {
-        let now = sent.load(Ordering::Relaxed);
-        if last == Some(now) {
-            return;
-        }
-        last = Some(now);
-        tokio::time::sleep(STILL).await;
-    }
-}
-
-fn still() -> Failure {
-    let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("nothing moved for {} s", STILL.as_secs()));
-    Failure::io("transfer the file")(cause)
 }
