@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -29,7 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         no_path_leaves_the_root,
         dbutils_fs_is_the_same_in_python_and_scala,
         a_folder_is_mounted_and_unmounted,
-        the_old_command_line_copies_files,
+        the_old_command_line_copies_files_and_installs_libraries,
     ]
 }
 
@@ -47,7 +47,7 @@ fn look(server: &Server, name: &str, query: &[(&str, &str)]) -> Reply {
 }
 
 #[track_caller]
-fn put(server: &Server, path: &str, contents: &str) {
+pub(crate) fn put(server: &Server, path: &str, contents: &str) {
     let body = json!({"path": path, "contents": BASE64_STANDARD.encode(contents), "overwrite": true});
     assert_eq!(call(server, "put", &body).ok(), json!({}));
 }
@@ -313,7 +313,7 @@ fn a_folder_is_mounted_and_unmounted(server: &Server) {
 /// The old command line.
 const OLD_CLI: Python = Python { name: "databricks-cli", packages: &["databricks-cli==0.18.0"] };
 
-fn the_old_command_line_copies_files(server: &Server) {
+fn the_old_command_line_copies_files_and_installs_libraries(server: &Server) {
     // It drops the port of its host.
     let listener = match TcpListener::bind("127.0.0.1:443") {
         Ok(listener) => listener,
@@ -333,6 +333,7 @@ fn the_old_command_line_copies_files(server: &Server) {
         }
     });
     python(server, OLD_CLI, "databricks_cli.py", "files_are_copied");
+    python(server, OLD_CLI, "databricks_cli.py", "libraries_are_installed");
 }
 
 /// A disk of a few megabytes, gone when this is dropped.
@@ -354,6 +355,25 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Begins an upload by curl that goes on as long as its standard input.
+fn begun_upload(server: &Server, call: &str, begin: &str, arguments: &[&str]) -> Child {
+    let mut upload = Command::new("curl")
+        .args(["--disable", "--silent", "--noproxy", "*", "--netrc-file"])
+        .arg(server.data.join("netrc"))
+        .arg("--cacert")
+        .arg(server.ca())
+        .args(arguments)
+        .args(["--upload-file", "-", &format!("{}/api/{call}", server.url)])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let input = upload.stdin.as_mut().unwrap();
+    input.write_all(begin.as_bytes()).unwrap();
+    input.write_all(&vec![b'x'; 600_000]).unwrap();
+    upload
+}
+
 fn a_full_disk_and_a_killed_server_leave_nothing_half_made() {
     let data = folders::fresh_data();
     let disk = SmallDisk::at(&data.join("dbfs"));
@@ -369,34 +389,33 @@ fn a_full_disk_and_a_killed_server_leave_nothing_half_made() {
         ] {
             assert_eq!(code(&curl(&server, &arguments).reply), (507, "INSUFFICIENT_STORAGE".into()), "{arguments:?}");
         }
+        let library = ["-F", &format!("uri={file};filename=big.jar"), "URL/api/1.2/libraries/upload"];
+        let said = curl(&server, &library).reply.refused(500);
+        assert_eq!(said, "there is no room left: the disk of the server is full");
         assert_eq!((names(&server, "/").len(), aside()), (0, 0));
         put(&server, "/small", "there is room for it");
     } else {
         eprintln!("skipped: the full disk, as mounting one is not allowed");
     }
 
-    // One upload that is under way, and one file of which a block was written.
-    let mut upload = Command::new("curl")
-        .args(["--disable", "--silent", "--noproxy", "*", "--netrc-file"])
-        .arg(data.join("netrc"))
-        .arg("--cacert")
-        .arg(server.ca())
-        .args(["--upload-file", "-", &format!("{}/api/2.0/fs/files/half", server.url)])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = upload.stdin.take().unwrap();
-    input.write_all(&vec![b'x'; 600_000]).unwrap();
+    // Two uploads that are under way, one of them a library, and one file of which a block was written.
+    let head = "--b\r\nContent-Disposition: form-data; name=\"uri\"; filename=\"half.jar\"\r\n\r\n";
+    let form = ["--request", "POST", "--header", "Content-Type: multipart/form-data; boundary=b"];
+    let mut uploads = [("2.0/fs/files/half", "", &[][..]), ("1.2/libraries/upload", head, &form)]
+        .map(|(call, begin, arguments)| begun_upload(&server, call, begin, arguments));
     let handle = call(&server, "create", &json!({"path": "/blocks"})).ok()["handle"].clone();
     call(&server, "add-block", &json!({"handle": handle, "data": "AAAA"})).ok();
-    until("both are being written", aside, |count| *count == 2);
+    until("all three are being written", aside, |count| *count == 3);
     server.signal(Signal::SIGKILL);
-    drop(input);
-    upload.wait().unwrap();
+    for upload in &mut uploads {
+        drop(upload.stdin.take());
+        upload.wait().unwrap();
+    }
     let server = Server::start("up", &data, &[]);
     assert_eq!(aside(), 0);
     let left = names(&server, "/");
     assert!(left.iter().all(|name| name == "/small"), "{left:?}");
+    assert_eq!(server.http.get("/api/1.2/libraries/list", &[]).ok(), json!([]));
     assert_eq!(code(&call(&server, "close", &json!({"handle": handle}))), (404, "RESOURCE_DOES_NOT_EXIST".into()));
     server.end();
 }

@@ -36,6 +36,7 @@ mod grid;
 mod hostile;
 mod interpreters;
 mod jdbc;
+mod libraries;
 mod limits;
 mod lists;
 mod nodes;
@@ -95,6 +96,7 @@ fn cases() -> Vec<case::Case> {
         // The slow ones first: the quick ones fill what is left of the time.
         runtimes::cases(),
         clients::cases(),
+        libraries::cases(),
         clusters::cases(),
         sdk::cases(),
         scala::cases(),

@@ -7,7 +7,7 @@ use crate::clients::{Python, python};
 const VERSIONS: [&str; 2] = ["0.156.0", "0.67.0"];
 
 /// The functions of `clients/sdk.py`, each a case.
-const CASES: [&str; 12] = [
+const CASES: [&str; 13] = [
     "a_command_runs_and_its_context_is_destroyed",
     "what_raises_is_an_error_result",
     "a_missing_context_is_named_without_a_code",
@@ -20,6 +20,7 @@ const CASES: [&str; 12] = [
     "files_go_up_and_down",
     "a_notebook_and_a_file_are_uploaded",
     "secrets_are_kept",
+    "libraries_are_installed",
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -2,10 +2,12 @@
 pass on what it says."""
 
 import filecmp
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 
 
@@ -37,6 +39,34 @@ def files_are_copied():
     assert "k" in databricks("secrets", "list", "--scope", scope)
     databricks("secrets", "delete-scope", "--scope", scope)
     assert "Shared" in databricks("workspace", "ls", "/").split()
+
+
+def libraries_are_installed():
+    cluster, package = json.loads(sys.argv[2])["cluster"], "toolz==0.12.1"
+    databricks("libraries", "install", "--cluster-id", cluster, "--pypi-package", package)
+    status = wait_installed(cluster, package)
+    assert status == {"library": {"pypi": {"package": package}}, "status": "INSTALLED", "messages": [],
+                      "is_library_for_all_clusters": False}, status
+    assert cluster in databricks("libraries", "list")
+    databricks("libraries", "uninstall", "--cluster-id", cluster, "--pypi-package", package)
+    assert find(cluster, package)["status"] == "UNINSTALL_ON_RESTART"
+    # Other clients wait until nothing of the cluster is to go.
+    databricks("libraries", "install", "--cluster-id", cluster, "--pypi-package", package)
+    assert wait_installed(cluster, package)["status"] == "INSTALLED"
+
+
+def find(cluster, package):
+    said = json.loads(databricks("libraries", "cluster-status", "--cluster-id", cluster))
+    return next(one for one in said["library_statuses"] if one["library"] == {"pypi": {"package": package}})
+
+
+def wait_installed(cluster, package):
+    deadline = time.monotonic() + 300
+    status = find(cluster, package)
+    while status["status"] in ("PENDING", "INSTALLING") and time.monotonic() < deadline:
+        time.sleep(0.2)
+        status = find(cluster, package)
+    return status
 
 
 if __name__ == "__main__":

@@ -5,13 +5,22 @@ import contextlib
 import io
 import json
 import sys
+import time
 import uuid
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config, DatabricksError
 from databricks.sdk.dbutils import RemoteDbUtils
 from databricks.sdk.errors import ResourceDoesNotExist
-from databricks.sdk.service.compute import CommandStatus, ContextStatus, Language, ResultType
+from databricks.sdk.service.compute import (
+    CommandStatus,
+    ContextStatus,
+    Language,
+    Library,
+    LibraryInstallStatus,
+    PythonPyPiLibrary,
+    ResultType,
+)
 from databricks.sdk.service.workspace import ImportFormat
 
 FACTS = json.loads(sys.argv[2])
@@ -200,6 +209,36 @@ def secrets_are_kept():
     assert [found.permission.value for found in client.secrets.list_acls(scope)] == ["MANAGE"]
     client.secrets.delete_secret(scope, "k")
     client.secrets.delete_scope(scope)
+
+
+def libraries_are_installed():
+    libraries = WorkspaceClient().libraries
+    # A spelling of its own, as another run may have one that is to go.
+    wanted = Library(pypi=PythonPyPiLibrary(package=f"parse!=0.{uuid.uuid4().int % 10**9}"))
+
+    def status():
+        return next((one for one in libraries.cluster_status(CLUSTER) if one.library == wanted), None)
+
+    assert status() is None
+    libraries.install(CLUSTER, [wanted])
+    deadline = time.monotonic() + 300
+    while status().status in (LibraryInstallStatus.PENDING, LibraryInstallStatus.INSTALLING):
+        assert time.monotonic() < deadline, status()
+        time.sleep(0.2)
+    assert status().status == LibraryInstallStatus.INSTALLED, status()
+    assert CLUSTER in [one.cluster_id for one in libraries.all_cluster_statuses()]
+    libraries.uninstall(CLUSTER, [wanted])
+    assert status().status == LibraryInstallStatus.UNINSTALL_ON_RESTART, status()
+    # Other clients wait until nothing of the cluster is to go.
+    libraries.install(CLUSTER, [wanted])
+    try:
+        libraries.install("nope", [wanted])
+    except ResourceDoesNotExist:
+        pass
+    except DatabricksError as error:
+        assert "Cluster nope does not exist" in str(error), error
+    else:
+        raise AssertionError("a cluster that is not there took a library")
 
 
 if __name__ == "__main__":
