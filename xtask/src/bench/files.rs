@@ -21,11 +21,11 @@ use super::server::Server;
 /// The file.
 const BYTES: u64 = 1 << 30;
 /// How often each transfer is made.
-const RUNS: usize = 3;
+pub(super) const RUNS: usize = 3;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// The aim: what the server may take above what it takes idle, in MiB.
-const ABOVE_IDLE: u64 = 16;
+pub(super) const ABOVE_IDLE: u64 = 16;
 /// Bytes that the plain server moves at a time.
 const PIECE: usize = 256 * 1024;
 
@@ -63,7 +63,7 @@ pub(crate) fn measure(machine: &Machine, server: &Server, table: &mut Table) -> 
 }
 
 /// Writes bytes that no layer can shorten.
-fn fill(path: &Path) -> anyhow::Result<()> {
+pub(super) fn fill(path: &Path) -> anyhow::Result<()> {
     let mut file = File::create(path)?;
     let mut source = File::open("/dev/urandom")?.take(BYTES);
     std::io::copy(&mut source, &mut file)?;
@@ -71,7 +71,7 @@ fn fill(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes a transfer and returns how long it took.
-fn curl(server: &Server, arguments: &[&str]) -> anyhow::Result<Duration> {
+pub(super) fn curl(server: &Server, arguments: &[&str]) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let mut curl = Command::new("curl")
         .args(["--disable", "--silent", "--show-error", "--fail", "--noproxy", "*", "--http1.1", "--header", "@-"])
@@ -92,7 +92,7 @@ fn curl(server: &Server, arguments: &[&str]) -> anyhow::Result<Duration> {
 }
 
 /// Does something and returns how long it took, and the most that the server had resident meanwhile, in KiB.
-fn watched(pid: i32, work: impl FnOnce() -> anyhow::Result<Duration>) -> anyhow::Result<(Duration, u64)> {
+pub(super) fn watched(pid: i32, work: impl FnOnce() -> anyhow::Result<Duration>) -> anyhow::Result<(Duration, u64)> {
     let (over, most) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let watch = std::thread::spawn({
         let (over, most) = (over.clone(), most.clone());
@@ -109,22 +109,22 @@ fn watched(pid: i32, work: impl FnOnce() -> anyhow::Result<Duration>) -> anyhow:
     Ok((took?, most.load(Ordering::Relaxed)))
 }
 
-fn resident(pid: i32) -> anyhow::Result<u64> {
+pub(super) fn resident(pid: i32) -> anyhow::Result<u64> {
     proc_figure(&format!("/proc/{pid}/status"), "VmRSS")
 }
 
-fn path(path: &Path) -> anyhow::Result<&str> {
+pub(super) fn path(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("the folder's name is not UTF-8")
 }
 
 /// A server that takes one file and gives it back: one thread for each connection, TLS, and nothing else.
-struct Plain {
-    url: String,
+pub(super) struct Plain {
+    pub(super) url: String,
 }
 
 impl Plain {
     /// Starts one, with the certificate of the server that is measured. It ends with the process.
-    fn start(server: &Server, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(server: &Server, folder: &Path) -> anyhow::Result<Self> {
         let tls = server.authority().with_file_name("server.pem");
         let chain = CertificateDer::pem_file_iter(&tls)?.collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_file(server.authority().with_file_name("server.key"))?;

@@ -21,6 +21,7 @@ mod contexts;
 mod crowd;
 mod figures;
 mod files;
+mod libs;
 mod live;
 mod machine;
 mod memory;
@@ -50,7 +51,7 @@ pub(crate) struct BenchArgs {
     /// How many pairs are started: of `up` or a cluster and `spark-shell`, of a resize and a restart
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measures only these: memory, files, contexts, commands, live, cancels, checks, crowd, sdk, results, clusters, resize, startup; may be given several times
+    /// Measures only these: memory, files, libs, contexts, commands, live, cancels, checks, crowd, sdk, results, clusters, resize, startup; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// How large the table is whose rows are taken whole, in MB
@@ -62,9 +63,9 @@ pub(crate) struct BenchArgs {
 }
 
 /// What can be measured, in the order it is.
-const PARTS: [&str; 13] = [
-    "memory", "files", "contexts", "commands", "live", "cancels", "checks", "crowd", "sdk", "results", "clusters",
-    "resize", "startup",
+const PARTS: [&str; 14] = [
+    "memory", "files", "libs", "contexts", "commands", "live", "cancels", "checks", "crowd", "sdk", "results",
+    "clusters", "resize", "startup",
 ];
 
 impl BenchArgs {
@@ -93,6 +94,9 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> anyhow::Result<()> {
         // Next: what a transfer takes is seen where nothing else has been taken.
         if args.wants("files") {
             files::measure(&machine, &server, &mut table)?;
+        }
+        if args.wants("libs") {
+            libs::measure(&machine, &server, &mut table)?;
         }
         if args.wants("contexts") {
             contexts::measure(&server, args.runs, &mut table)?;
