@@ -98,6 +98,10 @@ fn several_statements_answer_with_the_last(server: &Server) {
                 one(4),
             ),
             (
+                "select raise_error('in the first'); select 2 as a",
+                error("Error in SQL statement: …in the first…", "…in the first…"),
+            ),
+            (
                 "select 1 as a; select nope; select 3 as a",
                 error("Error in SQL statement: AnalysisException: …`nope`…", "…"),
             ),

@@ -2,9 +2,11 @@
 // table, be it without columns.
 package firesteel
 
+import java.nio.file.Path
+
 import scala.util.control.NonFatal
 
-import org.apache.spark.sql.{Dataset, SparkSession}
+import org.apache.spark.sql.SparkSession
 
 final class SqlInterpreter(sessions: Sessions, limits: Limits) extends Engine {
   private var context: String = _
@@ -20,13 +22,15 @@ final class SqlInterpreter(sessions: Sessions, limits: Limits) extends Engine {
   def run(turn: Turn): Outcome =
     turn.interruptible {
       val session = sessions.of(context)
-      var last: Dataset[_] = null
-      current = Statement("")
-      Statements.split(turn.source, parses(session, _)).foreach { statement =>
+      def run(statement: Statement, result: Path): Array[Byte] = {
         current = statement
-        last = session.sql(statement.text)
+        Table.encode(session.sql(statement.text), limits, result)
       }
-      Outcome.Table(if (last == null) Table.empty else Table.encode(last, limits, turn.result))
+      current = Statement("")
+      val statements = Statements.split(turn.source, parses(session, _))
+      // As each would run alone: Spark leaves a query alone until its rows are asked for, and then it could neither fail nor be cancelled.
+      statements.dropRight(1).foreach(run(_, null))
+      Outcome.Table(statements.lastOption.fold(Table.empty)(run(_, turn.result)))
     }
 
   def failure(thrown: Throwable): Outcome = Failures.sql(thrown, current)
