@@ -191,7 +191,9 @@ class Spark(unittest.TestCase):
         name = "sc.getLocalProperty('firesteel.command')"
         self.text(f"names = [{name}]\nimport threading, time")
         # A thread of that command goes on under its name.
-        self.text(f"go, seen = threading.Event(), []\ndef later():\n    {name}; go.wait(); seen.append({name})\nt = threading.Thread(target=later); t.start()")
+        later = f"def later():\n    {name}; named.set(); go.wait(); seen.append({name})"
+        start = "t = threading.Thread(target=later); t.start(); _ = named.wait()"
+        self.text(f"named, go, seen = threading.Event(), threading.Event(), []\n{later}\n{start}")
         self.cancel(f"names.append({name})\n{ENDLESS}.collect()", 0.1, False)
         self.text(f"names.append({name}); go.set(); t.join()")
         self.assertEqual(self.text("len(set(names)), seen[0] in names"), "(3, False)")
