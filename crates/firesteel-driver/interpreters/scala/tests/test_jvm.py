@@ -497,7 +497,11 @@ class SampleFrames(unittest.TestCase):
         folder = os.path.join(FRAMES, folder)
         for name in sorted(os.listdir(folder)):
             with open(os.path.join(folder, name)) as sample:
-                yield name, json.load(sample)
+                yield name, self.here(json.load(sample))
+
+    def here(self, sample):
+        """The same below this suite's own folder: what it names is made."""
+        return {key: value.replace("/data", jvm.dir.name) if isinstance(value, str) else value for key, value in sample.items()}
 
     def test_what_this_side_says_has_the_samples_fields(self):
         said = {"spark_ready": jvm.ready, "gateway_ready": jvm.gateway()}
@@ -512,10 +516,14 @@ class SampleFrames(unittest.TestCase):
         for name, sample in self.samples("driver_to_jvm"):
             if sample["type"] not in ("open", "gateway"):  # these would make something
                 jvm.control.send(**sample)
+            if sample["type"] == "fetch_library":  # there is no such file
+                self.assertEqual(jvm.expect("library_failed")["number"], sample["number"])
         peer = jvm.open("sql")
         for name in ("bind", "execute"):
             sample = dict(self.samples("driver_to_interpreter"))[f"{name}.json"]
             payload = b"select 1" if sample.pop("payload", False) else None
+            if "result" in sample:
+                os.makedirs(os.path.dirname(sample["result"]))
             peer.peer.send(payload=payload, **sample)
         self.assertEqual(peer.peer.receive()[0]["type"], "bound")
         done, table = peer.peer.receive()
